@@ -1,0 +1,101 @@
+"""What people see (stderr) and what programs read (stdout).
+
+On a terminal lines are coloured; in CI they are plain, and on GitHub findings
+and errors are annotations as well. With ``--json`` stdout carries exactly one
+document and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rke2pack.errors import PackError
+from rke2pack.finding import Finding
+
+_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+@dataclass(kw_only=True)
+class Console:
+    """Writes lines; ``verbosity`` is -1 (quiet), 0, or 1 (details)."""
+
+    is_json: bool = False
+    verbosity: int = 0
+    is_github: bool = False
+    _has_document: bool = field(default=False, init=False)
+
+    def step(self, text: str) -> None:
+        """Say what is done now."""
+        if self.verbosity >= 0:
+            self._styled(text, "bold")
+
+    def line(self, text: str = "") -> None:
+        """Write a line of the summary."""
+        if self.verbosity >= 0:
+            self._styled(text, "")
+
+    def detail(self, text: str) -> None:
+        """Write a line that only ``-v`` shows."""
+        if self.verbosity > 0:
+            self._styled(text, "dim")
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """Write findings, one a line; quiet leaves out all but errors."""
+        for finding in findings:
+            if self.verbosity >= 0 or finding.severity == "error":
+                self._styled(str(finding), _STYLES[finding.severity])
+                if self.is_github:
+                    self._annotate(finding.severity, str(finding))
+
+    def error(self, error: PackError) -> None:
+        """Write an error: what failed, its details, then the next step."""
+        self._styled(f"error: {error.message}", _STYLES["error"])
+        for each in error.details:
+            self._styled(f"  {each}", "")
+        if error.hint:
+            self._styled(f"hint: {error.hint}", "")
+        if self.is_github:
+            self._annotate("error", error.message)
+        if self.is_json and not self._has_document:
+            self.document({"error": _error_json(error)})
+
+    def data(self, text: str) -> None:
+        """Write text that a program may read to stdout; nothing with ``--json``."""
+        if not self.is_json:
+            sys.stdout.write(text)
+
+    def document(self, document: Mapping[str, Any]) -> None:
+        """Write the one JSON document of ``--json``; nothing without."""
+        if self.is_json:
+            self._has_document = True
+            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+    def _styled(self, text: str, style: str) -> None:
+        if not sys.stderr.isatty():
+            sys.stderr.write(text + "\n")
+            return
+        from rich.console import Console as Terminal  # noqa: PLC0415 - only for a terminal
+
+        Terminal(stderr=True, highlight=False, soft_wrap=True).print(
+            text, style=style or None, markup=False
+        )
+
+    def _annotate(self, severity: str, text: str) -> None:
+        """Write a GitHub workflow command (docs: workflow-commands-for-github-actions)."""
+        word = {"info": "notice"}.get(severity, severity)
+        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        sys.stderr.write(f"::{word}::{escaped}\n")
+
+
+def _error_json(error: PackError) -> dict[str, Any]:
+    return {
+        "kind": type(error).__name__,
+        "exit_code": error.exit_code,
+        "message": error.message,
+        "hint": error.hint,
+        "details": list(error.details),
+    }

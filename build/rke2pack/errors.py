@@ -1,0 +1,111 @@
+"""Every error that rke2pack raises on purpose.
+
+::
+
+    PackError                1   anything below
+    ├── ConfigError          2   the call, the tree or a data file is wrong
+    ├── ResolutionError      3   a chart or version does not resolve
+    ├── RegistryError        4   a chart repository or registry did not deliver
+    │   ├── AuthError        4   credentials are missing or refused
+    │   ├── NotFoundError    4   the address answers, the thing is not there
+    │   └── RateLimitedError 4   too many requests
+    ├── IntegrityError       5   bytes are not what their digest or form promises
+    ├── ToolError            6   git, docker, helm or the file system failed
+    ├── ValidationError      7   the content is well-formed and wrong
+    └── ReleaseError         8   a release cannot be published
+
+The number is the process's exit code and each class is a heading in
+docs/errors.md. Ctrl-C exits with 130, a bug with 70 and a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PackError(Exception):
+    """A failure that names one thing and, where there is one, the next step.
+
+    ``message`` is one line; ``hint`` starts with a verb; ``details`` are
+    further lines for people (for example one line per missing image).
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class ConfigError(PackError):
+    """The call, the tree or one of its data files is wrong."""
+
+    exit_code = 2
+
+
+class ResolutionError(PackError):
+    """A chart or a version does not resolve."""
+
+    exit_code = 3
+
+
+class RegistryError(PackError):
+    """A chart repository or registry did not deliver.
+
+    ``temporary`` is true where the same request may succeed later.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: tuple[str, ...] = (),
+        temporary: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.temporary = temporary
+        self.retry_after = retry_after
+
+
+class AuthError(RegistryError):
+    """Credentials are missing or refused."""
+
+
+class NotFoundError(RegistryError):
+    """The address answers, the thing is not there."""
+
+
+class RateLimitedError(RegistryError):
+    """The server asks for fewer requests."""
+
+
+class IntegrityError(PackError):
+    """Bytes are not what their digest or their form promises; never retried."""
+
+    exit_code = 5
+
+
+class ToolError(PackError):
+    """git, docker, helm or the file system failed."""
+
+    exit_code = 6
+
+
+class ValidationError(PackError):
+    """The content is well-formed and wrong."""
+
+    exit_code = 7
+
+
+class ReleaseError(PackError):
+    """A release cannot be published."""
+
+    exit_code = 8

@@ -1,0 +1,134 @@
+"""Changing several files of a tree together: all of them or none.
+
+The new contents are first written and synced below ``.rke2pack/journal/``; one
+rename of its list, ``commit.json``, is the moment of decision. Before it, an
+interrupted change never happened; after it, the change is carried through, by
+this process or by the next command that opens the tree (`recover`). A lock
+(``flock``, freed by the kernel when its holder dies) keeps writers apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from rke2pack import files
+from rke2pack.digest import Digest
+from rke2pack.errors import ConfigError, ToolError
+
+FOLDER = ".rke2pack"
+_COMMIT = "commit.json"
+
+
+@contextlib.contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the tree's lock; raises ToolError naming the holder's process when it is taken."""
+    path = root / FOLDER / "lock"
+    with files.reported("lock", path):
+        path.parent.mkdir(exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with os.fdopen(descriptor, "r+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            holder = handle.read().strip() or "unknown"
+            msg = f"{root}: another rke2pack is changing this tree (process {holder})"
+            raise ToolError(msg, hint="wait until it has finished, then run this again") from exc
+        with files.reported("lock", path):
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+        yield
+
+
+def apply(root: Path, changes: Mapping[Path, bytes]) -> None:
+    """Write ``changes`` (path below ``root`` -> new content), all or none.
+
+    The caller holds the lock. Raises ToolError; then no file has changed.
+    """
+    journal = root / FOLDER / "journal"
+    _discard(journal)
+    listing: list[dict[str, str]] = []
+    try:
+        for number, (path, data) in enumerate(sorted(changes.items())):
+            _check_writable(path)
+            files.write(journal / str(number), data, durable=True)
+            name = path.relative_to(root).as_posix()
+            listing.append({"file": str(number), "path": name, "digest": str(Digest.of(data))})
+        files.write(journal / _COMMIT, json.dumps(listing).encode(), durable=True)
+        files.sync_folder(journal)
+    except BaseException:
+        with contextlib.suppress(ToolError):
+            _discard(journal)
+        raise
+    _carry_through(root, journal)
+
+
+def recover(root: Path) -> tuple[Path, ...]:
+    """Finish or forget a change that was interrupted; return the files it finished.
+
+    Takes the lock only where there is something to do.
+    """
+    journal = root / FOLDER / "journal"
+    if not journal.is_dir():
+        return ()
+    with locked(root):
+        if not (journal / _COMMIT).is_file():
+            _discard(journal)
+            return ()
+        return _carry_through(root, journal)
+
+
+def _carry_through(root: Path, journal: Path) -> tuple[Path, ...]:
+    changed: list[Path] = []
+    for entry in _listing(journal):
+        staged, target = journal / entry["file"], _inside(root, entry["path"])
+        if staged.is_file():
+            Digest.parse(entry["digest"]).verify(staged.read_bytes(), what=str(staged))
+            with files.reported("replace", target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.exists():
+                    staged.chmod(target.stat().st_mode & 0o7777)
+                staged.replace(target)
+        changed.append(target)
+    for folder in {target.parent for target in changed}:
+        files.sync_folder(folder)
+    _discard(journal)
+    return tuple(changed)
+
+
+def _listing(journal: Path) -> list[dict[str, str]]:
+    try:
+        listing: list[dict[str, str]] = json.loads((journal / _COMMIT).read_bytes())
+    except (OSError, ValueError) as exc:
+        msg = f"{journal}: the journal of an interrupted change is not readable"
+        raise ToolError(msg, hint=f"restore the tree with git and remove {journal}") from exc
+    return listing
+
+
+def _inside(root: Path, name: str) -> Path:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        msg = f"{root}: the journal names a path outside the tree: {name!r}"
+        raise ConfigError(msg)
+    return root / path
+
+
+def _check_writable(path: Path) -> None:
+    """Raise before the decision where the rename after it could not succeed."""
+    folder = next(p for p in path.parents if p.exists())
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        msg = f"cannot write {path}: it is read-only"
+        raise ToolError(msg, hint="make the tree writable, or look with --dry-run")
+
+
+def _discard(journal: Path) -> None:
+    """Remove the journal; its list goes first, so that half of it decides nothing."""
+    with files.reported("clean up", journal):
+        (journal / _COMMIT).unlink(missing_ok=True)
+        shutil.rmtree(journal, ignore_errors=False) if journal.is_dir() else None
