@@ -1,0 +1,1 @@
+"""Charts: versions, repositories, archives, rendering, discovery, manifests, differences."""

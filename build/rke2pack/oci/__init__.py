@@ -1,0 +1,1 @@
+"""Images: references, and where they are kept."""
