@@ -1,0 +1,116 @@
+"""The command line: the only place that exits and reads the environment.
+
+Every word of `WORDS` is a command in ``rke2pack.stages.<word>`` and a nox
+session; its module is imported only when the word is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from rke2pack import __version__
+from rke2pack.console import Console
+from rke2pack.errors import PackError
+from rke2pack.options import App
+from rke2pack.settings import Settings
+
+WORDS = {
+    "bump": "Move a bundled chart to another version: versions, manifest, lists.",
+    "charts": "Build the HelmChart manifests with chartContent.",
+    "diff": "Explain what changes between two versions of a chart.",
+    "images": "Regenerate images.txt and the lists per component, or check them.",
+    "lab": "Show everything on this machine, without a network.",
+}
+EXIT_INTERRUPTED = 130
+EXIT_BUG = 70
+
+
+class _Words(click.Group):
+    """A group whose commands live in `rke2pack.stages`, imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(WORDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in WORDS:
+            return None
+        command: click.Command = importlib.import_module(f"rke2pack.stages.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(WORDS.items()))
+
+
+@click.group(
+    cls=_Words, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="rke2pack")
+def cli() -> None:
+    """Package RKE2's charts and images: one command from a chart's version to the release.
+
+    Every option can be set by an environment variable, for example
+    RKE2PACK_BUMP_CHARTS_REPO. Exit codes: docs/errors.md.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with the code that docs/errors.md lists."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    app = App(
+        is_github=os.environ.get("GITHUB_ACTIONS") == "true",
+        default_cache_dir=_default_cache_dir(),
+        open_lab=_open_lab,
+    )
+    context: click.Context | None = None
+    try:
+        context = cli.make_context(
+            "rke2pack", list(arguments), obj=app, auto_envvar_prefix="RKE2PACK"
+        )
+        with context:
+            cli.invoke(context)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except PackError as exc:
+        console = context.meta.get("rke2pack.console", Console()) if context else Console()
+        console.error(exc)
+        return exc.exit_code
+    except Exception:  # noqa: BLE001 - the last line of defence: a bug, shown whole
+        traceback.print_exc()
+        sys.stderr.write(
+            "error: this is a bug in rke2pack; please report it with the lines above\n"
+        )
+        return EXIT_BUG
+    return 0
+
+
+def _default_cache_dir() -> Path:
+    import platformdirs  # noqa: PLC0415 - keeps --help quick
+
+    return Path(platformdirs.user_cache_dir("rke2pack", appauthor=False))
+
+
+@contextlib.contextmanager
+def _open_lab(settings: Settings, console: Console) -> Iterator[Settings]:
+    from rke2pack.lab import scratch  # noqa: PLC0415 - only for --lab
+
+    with scratch.opened(settings, console) as lab_settings:
+        yield lab_settings

@@ -1,0 +1,1 @@
+"""Image lists: from rendered charts to images.txt, each image with its proof."""

@@ -1,0 +1,175 @@
+"""From charts to image lists: surveys, static and derived images, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rke2pack.errors import ConfigError, PackError, ValidationError
+from rke2pack.finding import Finding
+from rke2pack.helm.chart import Chart
+from rke2pack.helm.discover import ImageUse
+from rke2pack.helm.version import ChartVersion, core_numbers
+from rke2pack.lists.model import ImageList, ImageLists, ListedImage
+from rke2pack.lists.survey import Surveyor
+from rke2pack.oci.reference import Reference
+from rke2pack.tree.components import ChartRules, Component, Components
+
+_WORKERS = 4
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """Builds the lists of a tree; ``fetch`` returns the bundled chart of a name.
+
+    ``registry`` is written in front of every image, as system-default-registry would.
+    """
+
+    components: Components
+    environment: Mapping[str, str]
+    fetch: Callable[[str], Chart]
+    surveyor: Surveyor
+    registry: str
+
+    def build(self, wanted: Mapping[str, Iterable[str]]) -> ImageLists:
+        """Return a list per component of ``wanted`` (component -> its bundled charts).
+
+        Charts are fetched and rendered side by side. Raises the first error,
+        with the others as details.
+        """
+        names = [name for charts in wanted.values() for name in charts]
+        surveys = dict(zip(names, _all(self._survey, names), strict=True))
+        findings: list[Finding] = []
+        lists = tuple(
+            self._list(self.components.get(name), tuple(charts), surveys, findings)
+            for name, charts in wanted.items()
+        )
+        return ImageLists(lists=lists, findings=tuple(findings))
+
+    def _survey(self, name: str) -> tuple[Chart, tuple[ImageUse, ...]]:
+        chart = self.fetch(name)
+        return chart, self.surveyor.survey(chart, self.components.rules(name))
+
+    def _list(
+        self,
+        component: Component,
+        charts: tuple[str, ...],
+        surveys: Mapping[str, tuple[Chart, tuple[ImageUse, ...]]],
+        findings: list[Finding],
+    ) -> ImageList:
+        proofs: dict[str, list[str]] = {}
+        for static in component.images:
+            proofs.setdefault(static.resolve(self.environment), []).append(static.reason)
+        mentioned: list[ImageUse] = []
+        for name in charts:
+            chart, uses = surveys[name]
+            required = [use for use in uses if use.is_required]
+            for use in sorted(required, key=lambda u: (u.image, u)):
+                proofs.setdefault(_repository_text(use), []).append(str(use))
+            for image, reason in _derived(chart, self.components.rules(name)):
+                proofs.setdefault(image, []).append(reason)
+            findings += _unregistered(required)
+            mentioned += [use for use in uses if not use.is_required]
+        listed = tuple(_listed(image, why, self.registry) for image, why in proofs.items())
+        findings += _unlisted(mentioned, listed, self.components)
+        platforms = component.platforms or self.components.platforms
+        return ImageList(component=component.name, platforms=platforms, images=listed)
+
+
+def _listed(image: str, proofs: list[str], registry: str) -> ListedImage:
+    reference = Reference.parse(image).with_registry(registry)
+    if not reference.tag and reference.digest is None:
+        msg = f"{image}: an image without tag or digest cannot be listed"
+        raise ValidationError(msg, hint=f"correct the chart; needed by {proofs[0]}")
+    return ListedImage(reference=reference, proofs=tuple(dict.fromkeys(proofs)))
+
+
+def _repository_text(use: ImageUse) -> str:
+    """Return the image without its registry: a node looks for it in the one that it has."""
+    try:
+        reference = Reference.parse(use.image)
+    except ConfigError as exc:
+        msg = f"{exc.message}, named by {use}"
+        raise ValidationError(msg) from exc
+    return str(reference).removeprefix(f"{reference.registry}/")
+
+
+def _derived(chart: Chart, rules: ChartRules) -> Iterable[tuple[str, str]]:
+    for derived in rules.derived:
+        if not derived.versions.allows(core_numbers(ChartVersion.parse(chart.version).upstream)):
+            continue
+        node: object = chart.values
+        for key in derived.tag_value.split("."):
+            node = node.get(key) if isinstance(node, Mapping) else None
+        if not isinstance(node, str) or not node:
+            msg = f"{chart.name} {chart.version}: values.yaml has no text at {derived.tag_value}"
+            raise ValidationError(msg, hint="correct 'derived' of this chart in components.yaml")
+        for image in derived.images:
+            yield (
+                f"{image}:{node}",
+                f"{chart.name} {chart.version}, values {derived.tag_value}: {derived.reason}",
+            )
+
+
+def _unregistered(uses: Iterable[ImageUse]) -> list[Finding]:
+    """Images that ignore the registry setting; one finding per image and object."""
+    seen: dict[tuple[str, str], ImageUse] = {}
+    for use in uses:
+        if not use.follows_registry:
+            seen.setdefault((use.image, use.object), use)
+    return [
+        Finding(
+            severity="warning",
+            check="system-default-registry",
+            subject=f"{use.chart} {use.version}",
+            expected="an image below global.systemDefaultRegistry",
+            got=f"{use.image} ({use.object} {use.path}, variant {use.variant})",
+        )
+        for use in seen.values()
+    ]
+
+
+def _unlisted(
+    mentioned: Iterable[ImageUse], listed: Iterable[ListedImage], components: Components
+) -> list[Finding]:
+    """Image-shaped text that is in no list and not explained in components.yaml."""
+    known = {str(image.reference).partition("/")[2] for image in listed}
+    findings: dict[tuple[str, str], Finding] = {}
+    for use in mentioned:
+        bare = use.image if use.follows_registry else _without_host(use.image)
+        if bare in known or use.image in components.rules(use.chart).ignored:
+            continue
+        findings.setdefault(
+            (use.chart, use.image),
+            Finding(
+                severity="warning",
+                check="mentioned-image",
+                subject=f"{use.chart} {use.version}",
+                expected="every image that a chart mentions in its component's list",
+                got=f"{use.image} ({use.object} {use.path}, variant {use.variant})",
+            ),
+        )
+    return list(findings.values())
+
+
+def _without_host(image: str) -> str:
+    reference = Reference.parse(image)
+    return str(reference).partition("/")[2]
+
+
+def _all(work: Callable[[str], _T], names: list[str]) -> list[_T]:
+    """Run ``work`` for every name; the first error is raised with the others' messages."""
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        futures = [pool.submit(work, name) for name in names]
+        errors = [exc for future in futures if (exc := future.exception()) is not None]
+        for error in errors:
+            if not isinstance(error, PackError):
+                raise error
+        if errors:
+            first, *others = [exc for exc in errors if isinstance(exc, PackError)]
+            first.details = (*first.details, *(other.message for other in others))
+            raise first
+        return [future.result() for future in futures]

@@ -1,0 +1,1 @@
+"""One module a command: the words of the command line."""

@@ -1,0 +1,178 @@
+"""``bump CHART VERSION``: move a bundled chart, all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from rke2pack import files, journal
+from rke2pack.console import Console
+from rke2pack.helm.version import Resolution
+from rke2pack.options import common_options
+from rke2pack.settings import Settings
+from rke2pack.stages.bump import plan as planning
+from rke2pack.stages.bump import report
+from rke2pack.stages.bump.plan import Plan
+from rke2pack.vcs import Checkout
+from rke2pack.workspace import Workspace
+
+
+@click.command(
+    "bump", short_help="Move a bundled chart to another version: versions, manifest, lists."
+)
+@common_options
+@click.argument("chart")
+@click.argument("version")
+@click.option(
+    "--only",
+    "moves_alone",
+    is_flag=True,
+    help="Do not move the -crd chart and charts of the same package and version.",
+)
+@click.option(
+    "--allow-downgrade",
+    "allows_downgrade",
+    is_flag=True,
+    help="Accept a version older than the bundled one.",
+)
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the change as pull request text (Markdown).",
+)
+@click.option("--commit", "is_commit", is_flag=True, help="Commit exactly the touched files.")
+@click.option("--branch", metavar="NAME", help="With --commit: on a new branch.")
+@click.option("--message", metavar="TEXT", help="With --commit: the commit's message.")
+@click.option("--signoff", "is_signed_off", is_flag=True, help="With --commit: add Signed-off-by.")
+def command(
+    *,
+    settings: Settings,
+    console: Console,
+    chart: str,
+    version: str,
+    moves_alone: bool,
+    allows_downgrade: bool,
+    report_file: Path | None,
+    is_commit: bool,
+    branch: str | None,
+    message: str | None,
+    is_signed_off: bool,
+) -> None:
+    """Resolve VERSION of CHART, verify it, rewrite versions, manifest and lists, explain it.
+
+    VERSION is a packaged version (0.2.1000), an upstream version (0.2.10: its
+    newest packageVersion), a range over upstream versions ('~0.2', '0.2.x',
+    '>=0.2.10 <0.3') or 'latest'. Either all files change or none.
+    """
+    if not is_commit and (branch or message or is_signed_off):
+        msg = "--branch, --message and --signoff go with --commit"
+        raise click.UsageError(msg)
+    workspace = Workspace(settings=settings)
+    with _locked(workspace):
+        console.step(f"bump: {chart} {version} from {workspace.repository.url}")
+        entry, resolution = planning.choose(workspace, chart, version)
+        _say_choice(console, resolution, version)
+        if resolution.version == entry.version:
+            console.line(f"{chart}: {entry.version} is bundled already, nothing to do")
+            console.document(_nothing_to_do(chart, str(entry.version), entry.version.upstream))
+            return
+        plan = planning.make(
+            workspace, entry, resolution, moves_alone=moves_alone, allows_downgrade=allows_downgrade
+        )
+        commit = None
+        if is_commit and not settings.is_dry_run:
+            commit = _commit(
+                workspace, plan, branch=branch, message=message, is_signed_off=is_signed_off
+            )
+        elif not settings.is_dry_run:
+            _write(workspace, plan)
+    _tell(workspace, console, plan, commit)
+    if report_file is not None:
+        files.write(
+            report_file,
+            report.markdown(
+                plan, workspace.tree.root, kube_version=workspace.tree.kube_version
+            ).encode(),
+        )
+        console.line(f"report   {report_file}")
+
+
+@contextlib.contextmanager
+def _locked(workspace: Workspace) -> Iterator[None]:
+    """Hold the tree's lock, except for ``--dry-run``, which writes nothing."""
+    root = workspace.tree.root
+    with contextlib.nullcontext() if workspace.settings.is_dry_run else journal.locked(root):
+        yield
+
+
+def _say_choice(console: Console, resolution: Resolution, request: str) -> None:
+    if resolution.others and resolution.rule == "upstream version":
+        others = ", ".join(str(version) for version in resolution.others)
+        console.line(
+            f"{request} has several packageVersions: {resolution.version} is the newest, "
+            f"others are {others}"
+        )
+    elif str(resolution.version) != request:
+        console.line(f"{request} is {resolution.version} ({resolution.rule})")
+
+
+def _nothing_to_do(chart: str, version: str, upstream: str) -> dict[str, object]:
+    return {
+        "chart": chart,
+        "from": version,
+        "to": version,
+        "upstream": upstream,
+        "digest": None,
+        "source": None,
+        "diff": None,
+        "files": [],
+        "images": {},
+        "findings": [],
+        "companions": [],
+        "commit": None,
+    }
+
+
+def _write(workspace: Workspace, plan: Plan) -> None:
+    changes = {file.path: file.new for file in plan.files if file.is_changed}
+    journal.apply(workspace.tree.root, changes)
+
+
+def _commit(
+    workspace: Workspace,
+    plan: Plan,
+    *,
+    branch: str | None,
+    message: str | None,
+    is_signed_off: bool,
+) -> str:
+    checkout = Checkout(workspace.tree.root)
+    touched = [file.path for file in plan.files if file.is_changed and file.is_tracked]
+    checkout.refuse_local_changes(touched)
+    if branch is not None:
+        checkout.refuse_branch(branch)
+    _write(workspace, plan)
+    text = message or _message(plan)
+    return checkout.commit(touched, message=text, branch=branch, is_signed_off=is_signed_off)
+
+
+def _message(plan: Plan) -> str:
+    main = plan.moves[0]
+    subject = f"{main.entry.name}: bump {main.entry.version} to {main.version}"
+    return "\n".join([subject, "", *report.lines(plan)])
+
+
+def _tell(workspace: Workspace, console: Console, plan: Plan, commit: str | None) -> None:
+    for line in report.lines(plan):
+        console.line(line)
+    console.findings(plan.findings)
+    if workspace.settings.is_dry_run:
+        console.data(report.patch(plan, workspace.tree.root))
+        console.line("dry run: nothing was written")
+    if commit is not None:
+        console.line(f"commit   {commit}")
+    console.document(report.document(plan, workspace.tree.root, commit=commit))

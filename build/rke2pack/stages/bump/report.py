@@ -1,0 +1,108 @@
+"""What a bump tells: lines for a terminal, Markdown for a pull request, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rke2pack.patch import unified_diff
+from rke2pack.stages.bump.plan import FileChange, ImageChange, Move, Plan
+
+_TEMPLATE = "report.md.j2"
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """Yield the summary for people."""
+    for move in plan.moves:
+        upstream = f"upstream {move.version.upstream}"
+        yield f"{move.entry.name}: {move.entry.version} -> {move.version}  ({upstream})"
+        yield f"  digest  {move.new.digest}"
+        yield f"  source  {move.source}"
+        if move.diff is not None:
+            yield from (f"  {line}" for line in move.diff.summary())
+    for change in plan.images:
+        yield from _image_lines(change)
+    for file in plan.files:
+        if file.is_changed and file.is_tracked:
+            yield f"changed  {file.path.name}"
+
+
+def _image_lines(change: ImageChange) -> Iterator[str]:
+    if not change.added and not change.removed:
+        yield f"images of {change.component}: no change ({len(change.proofs)} images)"
+    for reference in change.removed:
+        yield f"images of {change.component}: - {reference}"
+    for reference in change.added:
+        yield f"images of {change.component}: + {reference}  ({change.proofs[reference][0]})"
+
+
+def patch(plan: Plan, root: Path) -> str:
+    """Return the unified diff of all tracked files."""
+    return "".join(_patch(file, root) for file in plan.files if file.is_tracked and file.is_changed)
+
+
+def _patch(file: FileChange, root: Path) -> str:
+    old = (file.old or b"").decode()
+    return unified_diff(old, file.new.decode(), path=file.path.relative_to(root).as_posix())
+
+
+def document(plan: Plan, root: Path, *, commit: str | None) -> dict[str, Any]:
+    """Return the document of ``--json``; the keys are part of the command's contract."""
+    main, *companions = plan.moves
+    return {
+        **_move(main),
+        "rule": plan.resolution.rule,
+        "other_matches": [str(version) for version in plan.resolution.others],
+        "companions": [_move(move) for move in companions],
+        "files": [
+            {"path": file.path.relative_to(root).as_posix(), "changed": file.is_changed}
+            for file in plan.files
+        ],
+        "images": {
+            c.component: {"added": list(c.added), "removed": list(c.removed)} for c in plan.images
+        },
+        "findings": [finding.to_json() for finding in plan.findings],
+        "commit": commit,
+    }
+
+
+def _move(move: Move) -> dict[str, Any]:
+    return {
+        "chart": move.entry.name,
+        "from": str(move.entry.version),
+        "to": str(move.version),
+        "upstream": move.version.upstream,
+        "digest": str(move.new.digest),
+        "source": move.source,
+        "diff": move.diff.to_json() if move.diff is not None else None,
+    }
+
+
+def markdown(plan: Plan, root: Path, *, kube_version: str) -> str:
+    """Return the text of a pull request (template report.md.j2)."""
+    import jinja2  # noqa: PLC0415 - only for --report
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rke2pack.stages.bump", "."),
+        autoescape=False,  # noqa: S701 - Markdown; what charts say stands in code spans
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["code"] = _code
+    return environment.get_template(_TEMPLATE).render(
+        plan=plan,
+        main=plan.moves[0],
+        kube_version=kube_version,
+        files=[
+            f.path.relative_to(root).as_posix() for f in plan.files if f.is_changed and f.is_tracked
+        ],
+    )
+
+
+def _code(text: object) -> str:
+    """Return a Markdown code span that its content cannot leave."""
+    content = " ".join(str(text).split()).replace("`", "'")
+    return f"`{content}`"

@@ -1,0 +1,245 @@
+"""``images``: regenerate images.txt and the lists per component, or check them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from rke2pack import journal
+from rke2pack.console import Console
+from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.lists import text
+from rke2pack.lists.model import ImageLists
+from rke2pack.oci.reference import DOCKER_HUB
+from rke2pack.options import common_options
+from rke2pack.patch import unified_diff
+from rke2pack.settings import Settings
+from rke2pack.workspace import Workspace
+
+LISTS = "dist/images"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One line that images.txt has too much (``is_missing`` false) or lacks."""
+
+    component: str
+    reference: str
+    is_missing: bool
+    proof: str
+
+    def __str__(self) -> str:
+        """Write the difference as one line with its proof."""
+        sign = "+" if self.is_missing else "-"
+        return f"{sign} {self.component}: {self.reference}  ({self.proof})"
+
+
+@click.command(
+    "images", short_help="Regenerate images.txt and the lists per component, or check them."
+)
+@common_options
+@click.option(
+    "--check",
+    "is_check",
+    is_flag=True,
+    help="Write nothing; fail when images.txt is not what the charts need.",
+)
+@click.option(
+    "--explain", metavar="REF", help="Tell why an image is needed: chart, variant, object, field."
+)
+def command(*, settings: Settings, console: Console, is_check: bool, explain: str | None) -> None:
+    """Render every bundled chart in all its variants and list the images that it needs.
+
+    Writes images.txt (one section per component) and, into dist/images/, one
+    list per component and platform. With --registry or --prime the lists in
+    dist/images/ and the output are for that registry or edition, and images.txt,
+    which is the community's list for docker.io, stays as it is.
+    """
+    workspace = Workspace(settings=settings)
+    if explain is not None:
+        _explain(workspace, console, explain)
+        return
+    console.step(
+        f"images: rendering the charts of {settings.tree} for {workspace.tree.kube_version}"
+    )
+    lists = build(workspace)
+    sections = _sections(workspace, lists)
+    is_own = not (settings.is_prime or settings.registry)
+    text_new = _images_text(workspace, sections) if is_own else workspace.tree.images_text
+    differences = compare(workspace, lists) if is_own else ()
+    console.findings(lists.findings)
+    if not is_check:
+        _write(workspace, console, sections, text_new, is_own=is_own)
+    _report(workspace, console, lists, differences)
+    if is_check and differences:
+        raise ValidationError(
+            f"{workspace.tree.images_path}: "
+            f"{len(differences)} lines differ from what the charts need",
+            hint="run 'rke2pack images' and commit images.txt",
+            details=tuple(str(difference) for difference in differences),
+        )
+
+
+def build(workspace: Workspace) -> ImageLists:
+    """Build the lists of the wanted components of the tree."""
+    wanted = workspace.component_charts(workspace.settings.components)
+    return workspace.builder(workspace.bundled()).build(wanted)
+
+
+def compare(workspace: Workspace, lists: ImageLists) -> tuple[Difference, ...]:
+    """Return where images.txt differs from ``lists``, each line with its proof."""
+    path = workspace.tree.images_path
+    written = {
+        s.component: set(s.references)
+        for s in text.parse(workspace.tree.images_text, what=str(path))
+    }
+    found: list[Difference] = []
+    for each in lists.lists:
+        has = written.get(each.component, set())
+        proofs = {str(image.reference): image.proofs[0] for image in each.images}
+        found += [
+            Difference(component=each.component, reference=r, is_missing=True, proof=proofs[r])
+            for r in each.references
+            if r not in has
+        ]
+        found += [
+            Difference(
+                component=each.component,
+                reference=r,
+                is_missing=False,
+                proof="no chart and no rule names it",
+            )
+            for r in sorted(has - set(each.references))
+        ]
+    if not workspace.settings.components:
+        stale = sorted(set(written) - {each.component for each in lists.lists})
+        found += [
+            Difference(
+                component=name,
+                reference=r,
+                is_missing=False,
+                proof="the tree has no such component",
+            )
+            for name in stale
+            for r in sorted(written[name])
+        ]
+    return tuple(found)
+
+
+def _sections(workspace: Workspace, lists: ImageLists) -> tuple[text.Section, ...]:
+    platforms = workspace.tree.components.platforms
+    return tuple(text.section_of(each, all_platforms=platforms) for each in lists.lists)
+
+
+def _images_text(workspace: Workspace, sections: tuple[text.Section, ...]) -> str:
+    """Return the new images.txt; components that were not asked for keep their section."""
+    tree = workspace.tree
+    order = [component.name for component in tree.components.components]
+    kept = (
+        text.parse(tree.images_text, what=str(tree.images_path))
+        if workspace.settings.components
+        else ()
+    )
+    return text.format_images(text.replaced(kept, sections, order=order))
+
+
+def _write(
+    workspace: Workspace,
+    console: Console,
+    sections: tuple[text.Section, ...],
+    new: str,
+    *,
+    is_own: bool,
+) -> None:
+    tree, settings = workspace.tree, workspace.settings
+    platforms = _platforms(workspace)
+    listed = text.list_files(sections, all_platforms=tree.components.platforms)
+    chosen = {n: data for n, data in listed.items() if any(f".{p}." in n for p in platforms)}
+    changes = {tree.root / LISTS / name: data for name, data in chosen.items()}
+    if is_own:
+        changes[tree.images_path] = new.encode()
+    changes = {p: d for p, d in changes.items() if not p.is_file() or p.read_bytes() != d}
+    if settings.is_dry_run:
+        console.data(unified_diff(tree.images_text, new, path=tree.images_path.name))
+        return
+    if changes:
+        with journal.locked(tree.root):
+            journal.apply(tree.root, changes)
+    for path in sorted(changes):
+        console.line(f"written  {path.relative_to(tree.root)}")
+
+
+def _platforms(workspace: Workspace) -> tuple[str, ...]:
+    known = workspace.tree.components.platforms
+    for platform in workspace.settings.platforms:
+        if platform not in known:
+            msg = f"{platform}: the tree has no such platform"
+            raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
+    return tuple(p.replace("/", "-") for p in workspace.settings.platforms or known)
+
+
+def _report(
+    workspace: Workspace, console: Console, lists: ImageLists, differences: tuple[Difference, ...]
+) -> None:
+    asked = set(workspace.settings.platforms) or set(workspace.tree.components.platforms)
+    shown = [each for each in lists.lists if asked & set(each.platforms)]
+    for each in shown:
+        console.line(
+            f"{each.component:<12} {len(each.images):>3} images  {', '.join(each.platforms)}"
+        )
+        console.data("".join(f"{reference}\n" for reference in each.references))
+    document: Mapping[str, Any] = {
+        "components": {each.component: list(each.references) for each in shown},
+        "differences": [
+            {
+                "component": d.component,
+                "reference": d.reference,
+                "missing": d.is_missing,
+                "proof": d.proof,
+            }
+            for d in differences
+        ],
+        "findings": [finding.to_json() for finding in lists.findings],
+    }
+    console.document(document)
+
+
+def _explain(workspace: Workspace, console: Console, wanted: str) -> None:
+    """Print every proof of the images that ``wanted`` names: a reference, or a part of one."""
+    lists = build(workspace)
+    needle = wanted.removeprefix(f"{DOCKER_HUB}/")
+    found = {
+        (each.component, str(image.reference)): image.proofs
+        for each in lists.lists
+        for image in each.images
+        if _names(str(image.reference), needle)
+    }
+    if not found:
+        msg = f"{wanted}: in no list of this tree"
+        raise ConfigError(msg, hint="see all images with 'rke2pack images --dry-run'")
+    for (component, reference), proofs in found.items():
+        console.data(f"{reference} ({component})\n" + "".join(f"  {proof}\n" for proof in proofs))
+    console.document(
+        {
+            "images": [
+                {"component": component, "reference": reference, "proofs": list(proofs)}
+                for (component, reference), proofs in found.items()
+            ]
+        }
+    )
+
+
+def _names(reference: str, wanted: str) -> bool:
+    """Whether ``wanted`` is the reference, its repository, or the last part of its path."""
+    bare = reference.partition("/")[2]
+    repository = bare.partition(":")[0]
+    return wanted in {
+        reference,
+        bare,
+        repository,
+        repository.rpartition("/")[2],
+        bare.rpartition("/")[2],
+    }

@@ -1,0 +1,1 @@
+"""Trees: the files in which versions and lists live, read and edited."""

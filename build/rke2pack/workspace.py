@@ -1,0 +1,179 @@
+"""What every command starts from: the tree, its chart repository and a renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from rke2pack import journal
+from rke2pack.address import redact
+from rke2pack.errors import ConfigError, IntegrityError
+from rke2pack.files import Cache
+from rke2pack.helm.chart import Chart
+from rke2pack.helm.index import IndexEntry
+from rke2pack.helm.manifest import ChartReference, removed
+from rke2pack.helm.render import Renderer, SdkRenderer
+from rke2pack.helm.repository import Access, ChartRepository, open_repository
+from rke2pack.helm.version import ChartVersion
+from rke2pack.lists.build import Builder
+from rke2pack.lists.survey import Surveyor
+from rke2pack.settings import Settings
+from rke2pack.tree.native import NativeTree
+from rke2pack.tree.versions import BundledChart
+
+if TYPE_CHECKING:
+    from rke2pack.http import Fetcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """Opens each part when it is first needed."""
+
+    settings: Settings
+
+    @cached_property
+    def tree(self) -> NativeTree:
+        """The tree; an interrupted change is finished first."""
+        return NativeTree.open(self.settings.tree)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Downloads and surveys."""
+        return Cache(self.settings.cache_dir)
+
+    @cached_property
+    def repository(self) -> ChartRepository:
+        """The chart repository that ``--charts-repo`` or repositories.yaml names."""
+        source = self.tree.repository_source(self.settings.charts_repo)
+        access = Access(
+            fetcher=self._fetcher,
+            cache=self.cache,
+            is_offline=self.settings.is_offline,
+            allows_missing_digest=self.settings.allows_missing_digest,
+        )
+        return open_repository(source, access)
+
+    def _fetcher(self) -> Fetcher:
+        from rke2pack.http import Fetcher, new_session  # noqa: PLC0415 - requests is slow to import
+
+        return Fetcher(new_session(ca_file=self.settings.ca_file))
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """The built-in Helm, or the program that ``--helm`` names."""
+        if self.settings.helm is not None:
+            from rke2pack.helm.binary import HelmBinary  # noqa: PLC0415 - rarely used
+
+            return HelmBinary.find(self.settings.helm)
+        return SdkRenderer()
+
+    def builder(self, versions: Mapping[str, ChartVersion]) -> Builder:
+        """Return a builder of lists for the charts of ``versions`` (chart -> version)."""
+        components = self.tree.components
+        surveyor = Surveyor(
+            renderer=self.renderer,
+            cache=self.cache,
+            kube_version=self.tree.kube_version,
+            is_prime=self.settings.is_prime,
+        )
+        return Builder(
+            components=components,
+            environment=self.tree.environment,
+            fetch=lambda name: self.chart(name, versions[name]),
+            surveyor=surveyor,
+            registry=self.settings.registry or components.registry,
+        )
+
+    def chart(self, name: str, version: ChartVersion) -> Chart:
+        """Fetch one version of a chart, verified.
+
+        Where the tree's manifest is for this version, the archive must be the
+        one that it names too; raises IntegrityError otherwise.
+        """
+        chart = self.repository.fetch(self.repository.index().entry(name, version))
+        reference = self.tree.reference(name) if self.tree.manifest_path(name).is_file() else None
+        if reference and reference.version == chart.version and reference.digest != chart.digest:
+            msg = (
+                f"{name} {version}: {self.repository.url} has {chart.digest}, "
+                f"the tree's manifest says {reference.digest}"
+            )
+            raise IntegrityError(
+                msg,
+                hint=f"find out why {self.tree.manifest_path(name)} was reviewed with other bytes",
+            )
+        return chart
+
+    def bundled(self) -> Mapping[str, ChartVersion]:
+        """Chart -> version for every chart of the tree that is not removed."""
+        return {c.name: c.version for c in self.tree.versions.charts if not c.version.is_removed}
+
+    def bundled_chart(self, name: str) -> BundledChart:
+        """Return the tree's entry of a chart; raises ConfigError with the names there are."""
+        entry = self.tree.versions.get(name)
+        if entry is None:
+            names = ", ".join(chart.name for chart in self.tree.versions.charts)
+            msg = f"{name}: the tree bundles no such chart"
+            raise ConfigError(msg, hint=f"choose one of: {names}")
+        return entry
+
+    def component_charts(self, components: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Component -> its bundled charts, in the order of components.yaml.
+
+        Components whose charts this release does not bundle and that have no
+        images of their own are left out. Raises ConfigError for a bundled
+        chart that belongs to no component.
+        """
+        bundled = self.bundled()
+        rules = self.tree.components
+        homeless = [name for name in bundled if rules.of_chart(name) is None]
+        if homeless:
+            msg = f"{homeless[0]}: belongs to no component"
+            raise ConfigError(msg, hint="add it to a component in charts-manifest/components.yaml")
+        wanted = list(components) or [c.name for c in rules.components]
+        found = {name: rules.get(name) for name in wanted}
+        charts = {name: tuple(c for c in found[name].charts if c in bundled) for name in wanted}
+        return {name: own for name, own in charts.items() if own or found[name].images}
+
+    def reference(self, entry: BundledChart, found: IndexEntry, chart: Chart) -> ChartReference:
+        """Return the reference form of ``entry`` for another version.
+
+        The address is the one of the tree's own repository, wherever the
+        bytes were read from: the digest makes them the same.
+        """
+        named = self.settings.charts_repo in self.tree.repositories
+        home = self.tree.repository_source(self.settings.charts_repo if named else None)
+        return ChartReference(
+            name=entry.name,
+            version=chart.version,
+            url=redact(urljoin(f"{home.rstrip('/')}/", found.url)),
+            digest=chart.digest,
+            bootstrap=entry.bootstrap,
+            spec=entry.spec,
+        )
+
+    def write_references(self) -> tuple[Path, ...]:
+        """Write the reference form of every bundled chart for the versions of chart_versions.yaml.
+
+        Returns the manifests that changed; all change or none. The caller
+        holds no lock.
+        """
+        changes: dict[Path, bytes] = {}
+        for entry in self.tree.versions.charts:
+            path = self.tree.manifest_path(entry.name)
+            content = self._reference_text(entry).encode()
+            if not path.is_file() or path.read_bytes() != content:
+                changes[path] = content
+        if changes and not self.settings.is_dry_run:
+            with journal.locked(self.tree.root):
+                journal.apply(self.tree.root, changes)
+        return tuple(changes)
+
+    def _reference_text(self, entry: BundledChart) -> str:
+        if entry.version.is_removed:
+            return removed(entry.name)
+        found = self.repository.index().entry(entry.name, entry.version)
+        return str(self.reference(entry, found, self.repository.fetch(found)))
