@@ -1,0 +1,3 @@
+{{- define "kube-vip.registry" -}}
+{{- with .Values.global.cattle.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

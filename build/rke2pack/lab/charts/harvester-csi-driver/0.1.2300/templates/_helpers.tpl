@@ -1,0 +1,3 @@
+{{- define "harvester-csi-driver.registry" -}}
+{{- with .Values.global.cattle.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

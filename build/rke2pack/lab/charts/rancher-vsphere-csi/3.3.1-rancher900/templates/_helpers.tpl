@@ -1,0 +1,3 @@
+{{- define "vsphere-csi.registry" -}}
+{{- with .Values.global.cattle.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

@@ -1,0 +1,3 @@
+{{- define "calico.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

@@ -1,0 +1,3 @@
+{{- define "canal.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

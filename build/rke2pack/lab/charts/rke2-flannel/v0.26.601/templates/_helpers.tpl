@@ -1,0 +1,3 @@
+{{- define "flannel.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

@@ -1,0 +1,3 @@
+{{- define "metrics-server.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

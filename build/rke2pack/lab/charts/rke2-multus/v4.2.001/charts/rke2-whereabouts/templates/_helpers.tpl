@@ -1,0 +1,3 @@
+{{- define "whereabouts.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

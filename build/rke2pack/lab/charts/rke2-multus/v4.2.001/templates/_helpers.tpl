@@ -1,0 +1,3 @@
+{{- define "multus.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

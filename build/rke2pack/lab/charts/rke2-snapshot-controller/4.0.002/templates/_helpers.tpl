@@ -1,0 +1,3 @@
+{{- define "snapshot-controller.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

@@ -1,0 +1,3 @@
+{{- define "traefik.registry" -}}
+{{- with .Values.global.systemDefaultRegistry }}{{ . }}/{{ end -}}
+{{- end }}

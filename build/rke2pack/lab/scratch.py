@@ -1,0 +1,67 @@
+"""``--lab``: a scratch copy of the tree with the lab's chart repository behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from rke2pack import files, journal
+from rke2pack.console import Console
+from rke2pack.errors import ConfigError
+from rke2pack.lab import repository
+from rke2pack.settings import Settings
+from rke2pack.tree.native import FOLDER, IMAGES
+from rke2pack.workspace import Workspace
+
+LAB = "dist/lab"
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, console: Console) -> Iterator[Settings]:
+    """Make the scratch copy, serve the lab's charts, and yield settings for both.
+
+    The copy is ``dist/lab/tree`` of the tree, made anew each time; its manifests
+    name the lab's archives. Nothing outside ``dist/lab/`` is written.
+    """
+    _refuse(settings)
+    root = settings.tree / LAB
+    console.step(
+        f"lab: built-in charts, on a copy of the tree in {root / 'tree'}; nothing else is touched"
+    )
+    with files.reported("write", root):
+        root.mkdir(parents=True, exist_ok=True)
+    with journal.locked(root):
+        charts = repository.build(root / "charts")
+        _copy(settings.tree, root / "tree")
+        with repository.serve(charts) as address:
+            lab_settings = replace(
+                settings,
+                tree=root / "tree",
+                charts_repo=address,
+                cache_dir=root / "cache",
+                is_offline=False,
+            )
+            Workspace(settings=lab_settings).write_references()
+            yield lab_settings
+
+
+def _refuse(settings: Settings) -> None:
+    if settings.charts_repo is not None:
+        msg = "--lab brings its own chart repository, --charts-repo cannot go with it"
+        raise ConfigError(msg, hint="leave out one of the two")
+
+
+def _copy(tree: Path, scratch: Path) -> None:
+    """Copy the tree's data files, and nothing else, into an empty folder."""
+    if not (tree / FOLDER / "chart_versions.yaml").is_file():
+        msg = f"{tree}: not a tree, it has no {FOLDER}/chart_versions.yaml"
+        raise ConfigError(msg, hint="name the folder of the tree with --tree")
+    with files.reported("copy the tree to", scratch):
+        if scratch.exists():
+            shutil.rmtree(scratch)
+        shutil.copytree(tree / FOLDER, scratch / FOLDER)
+        if (tree / IMAGES).is_file():
+            shutil.copyfile(tree / IMAGES, scratch / IMAGES)
