@@ -42,7 +42,9 @@ class _Words(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in WORDS:
             return None
-        command: click.Command = importlib.import_module(f"rke2pack.stages.{cmd_name}").command
+        # The lab walks through the other words, so it stands above the stages.
+        module = "rke2pack.lab.tour" if cmd_name == "lab" else f"rke2pack.stages.{cmd_name}"
+        command: click.Command = importlib.import_module(module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -85,21 +87,31 @@ def run(arguments: list[str]) -> int:
         return exc.exit_code
     except click.ClickException as exc:
         exc.show()
+        _console(context, arguments).failure(
+            type(exc).__name__, exc.exit_code, exc.format_message()
+        )
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
+        _console(context, arguments).failure("Interrupted", EXIT_INTERRUPTED, "interrupted")
         return EXIT_INTERRUPTED
     except PackError as exc:
-        console = context.meta.get("rke2pack.console", Console()) if context else Console()
-        console.error(exc)
+        _console(context, arguments).error(exc)
         return exc.exit_code
-    except Exception:  # noqa: BLE001 - the last line of defence: a bug, shown whole
+    except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug, shown whole
         traceback.print_exc()
         sys.stderr.write(
             "error: this is a bug in rke2pack; please report it with the lines above\n"
         )
+        _console(context, arguments).failure("Bug", EXIT_BUG, f"{type(exc).__name__}: {exc}")
         return EXIT_BUG
     return 0
+
+
+def _console(context: click.Context | None, arguments: list[str]) -> Console:
+    """Return the command's console, or one that the arguments ask for where it came to none."""
+    console = context.meta.get("rke2pack.console") if context else None
+    return console or Console(is_json="--json" in arguments)
 
 
 def _default_cache_dir() -> Path:

@@ -24,7 +24,7 @@ LAYERS: Final = (
 )
 STRANGERS: Final = {"helm", "oci"}
 HOMES: Final = {
-    "click": ("cli", "options", "stages"),
+    "click": ("cli", "lab.tour", "options", "stages"),
     "deflate": ("helm.archive",),
     "docker": ("engine",),
     "git": ("vcs",),
@@ -36,6 +36,7 @@ HOMES: Final = {
     "ruamel": ("tree",),
     "semver": ("helm.version",),
     "tenacity": ("http",),
+    "urllib3": ("http",),
     "yaml": ("safeyaml", "helm.manifest"),
 }
 PACKAGE: Final = "rke2pack"

@@ -190,7 +190,6 @@ def _report(
         console.line(
             f"{each.component:<12} {len(each.images):>3} images  {', '.join(each.platforms)}"
         )
-        console.data("".join(f"{reference}\n" for reference in each.references))
     document: Mapping[str, Any] = {
         "components": {each.component: list(each.references) for each in shown},
         "differences": [
@@ -219,7 +218,7 @@ def _explain(workspace: Workspace, console: Console, wanted: str) -> None:
     }
     if not found:
         msg = f"{wanted}: in no list of this tree"
-        raise ConfigError(msg, hint="see all images with 'rke2pack images --dry-run'")
+        raise ConfigError(msg, hint="name it as images.txt does, or by the last part of its path")
     for (component, reference), proofs in found.items():
         console.data(f"{reference} ({component})\n" + "".join(f"  {proof}\n" for proof in proofs))
     console.document(

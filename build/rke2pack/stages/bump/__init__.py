@@ -175,4 +175,7 @@ def _tell(workspace: Workspace, console: Console, plan: Plan, commit: str | None
         console.line("dry run: nothing was written")
     if commit is not None:
         console.line(f"commit   {commit}")
-    console.document(report.document(plan, workspace.tree.root, commit=commit))
+    document = report.document(plan, workspace.tree.root, commit=commit)
+    if workspace.settings.is_dry_run:
+        document["patch"] = report.patch(plan, workspace.tree.root)
+    console.document(document)
