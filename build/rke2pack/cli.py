@@ -45,11 +45,21 @@ class _Words(click.Group):
         # The lab walks through the other words, so it stands above the stages.
         module = "rke2pack.lab.tour" if cmd_name == "lab" else f"rke2pack.stages.{cmd_name}"
         command: click.Command = importlib.import_module(module).command
+        for option in command.params:
+            option.envvar = _variable(cmd_name, option)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(WORDS.items()))
+
+
+def _variable(word: str, option: click.Parameter) -> str | None:
+    """Name an option's environment variable as the option is called, not its Python name."""
+    if not isinstance(option, click.Option):
+        return None
+    longest = max(option.opts, key=len).removeprefix("--")
+    return f"RKE2PACK_{word}_{longest}".replace("-", "_").upper()
 
 
 @click.group(
@@ -78,9 +88,7 @@ def run(arguments: list[str]) -> int:
     )
     context: click.Context | None = None
     try:
-        context = cli.make_context(
-            "rke2pack", list(arguments), obj=app, auto_envvar_prefix="RKE2PACK"
-        )
+        context = cli.make_context("rke2pack", list(arguments), obj=app)
         with context:
             cli.invoke(context)
     except click.exceptions.Exit as exc:

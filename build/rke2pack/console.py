@@ -7,13 +7,15 @@ document and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rke2pack.errors import PackError
+from rke2pack.errors import PackError, ToolError
 from rke2pack.finding import Finding
 
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -60,19 +62,46 @@ class Console:
             self._styled(f"hint: {error.hint}", "")
         if self.is_github:
             self._annotate("error", error.message)
-        if self.is_json and not self._has_document:
-            self.document({"error": _error_json(error)})
+        self.failure(
+            type(error).__name__,
+            error.exit_code,
+            error.message,
+            hint=error.hint,
+            details=error.details,
+        )
+
+    def failure(
+        self,
+        kind: str,
+        exit_code: int,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: tuple[str, ...] = (),
+    ) -> None:
+        """Write what failed as the document of ``--json``, unless there has been one."""
+        if self._has_document:
+            return
+        error = {
+            "kind": kind,
+            "exit_code": exit_code,
+            "message": message,
+            "hint": hint,
+            "details": list(details),
+        }
+        with contextlib.suppress(ToolError):  # people have read it on stderr already
+            self.document({"error": error})
 
     def data(self, text: str) -> None:
         """Write text that a program may read to stdout; nothing with ``--json``."""
         if not self.is_json:
-            sys.stdout.write(text)
+            _write_stdout(text)
 
     def document(self, document: Mapping[str, Any]) -> None:
         """Write the one JSON document of ``--json``; nothing without."""
         if self.is_json:
             self._has_document = True
-            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            _write_stdout(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
     def _styled(self, text: str, style: str) -> None:
         if not sys.stderr.isatty():
@@ -91,11 +120,12 @@ class Console:
         sys.stderr.write(f"::{word}::{escaped}\n")
 
 
-def _error_json(error: PackError) -> dict[str, Any]:
-    return {
-        "kind": type(error).__name__,
-        "exit_code": error.exit_code,
-        "message": error.message,
-        "hint": error.hint,
-        "details": list(error.details),
-    }
+def _write_stdout(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as exc:
+        # Nothing is left to be flushed at exit, where it could only fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        msg = f"cannot write to stdout: {exc.strerror}"
+        raise ToolError(msg) from exc

@@ -20,8 +20,8 @@ class Digest:
     @classmethod
     def parse(cls, text: str) -> Digest:
         """Parse ``sha256:<hex>`` or the bare hex of a chart index; raise IntegrityError."""
-        algorithm, _, value = text.rpartition(":")
-        if algorithm not in {"", "sha256"} or not _SHA256.match(value):
+        value = text.removeprefix("sha256:")
+        if not _SHA256.match(value):
             msg = f"not a sha256 digest: {text[:100]!r}"
             raise IntegrityError(msg)
         return cls(value)

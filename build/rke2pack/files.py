@@ -56,20 +56,20 @@ def write(path: Path, data: bytes, *, durable: bool = False) -> None:
 
 def write_changed(path: Path, data: bytes) -> bool:
     """Write ``data`` unless the file holds it already; return whether it was written."""
-    if path.is_file() and path.stat().st_size == len(data):
-        with reported("read", path):
-            if path.read_bytes() == data:
-                return False
+    with reported("read", path):
+        is_same = path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+    if is_same:
+        return False
     write(path, data)
     return True
 
 
 def read_text(path: Path) -> str:
     """Read a UTF-8 file with its line ends as they are; raises ConfigError or ToolError."""
-    if not path.is_file():
-        msg = f"{path}: no such file"
-        raise ConfigError(msg, hint="name the folder of the tree with --tree")
     with reported("read", path):
+        if not path.is_file():
+            msg = f"{path}: {'not a file' if path.exists() else 'no such file'}"
+            raise ConfigError(msg, hint="name the folder of the tree with --tree")
         if path.stat().st_size > MAX_TEXT_BYTES:
             msg = f"{path}: larger than {MAX_TEXT_BYTES} bytes"
             raise ConfigError(msg)

@@ -10,6 +10,7 @@ https to http is refused here.
 from __future__ import annotations
 
 import email.utils
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import requests
 import tenacity
+import urllib3
 
 from rke2pack import __version__
 from rke2pack.address import redact
@@ -30,7 +32,12 @@ _ATTEMPTS = 4
 _TIMEOUT = (10.0, 30.0)
 _DEADLINE = 300.0
 _LONGEST_WAIT = 60.0
-_LOOPBACK = ("http://127.0.0.1", "http://localhost")  # no proxy reaches this machine's loopback
+# No proxy reaches this machine's loopback.
+_LOOPBACK = tuple(
+    f"{scheme}://{host}"
+    for scheme in ("http", "https")
+    for host in ("127.0.0.1", "localhost", "::1")
+)
 _CHUNK = 64 * 1024
 _TEMPORARY = frozenset({408, 425, 500, 502, 503, 504})
 
@@ -44,18 +51,51 @@ class Answer:
     body: bytes
 
 
+class _Session(requests.Session):
+    """Looks at a redirect before it is followed."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer leads; raises RegistryError instead of leaving https."""
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        # Nobody reads the body of a redirect; requests would, to its end if there is one.
+        resp.close()
+        resp._content = b""  # noqa: SLF001 - what resp.content gives
+        try:
+            schemes = urlsplit(resp.url).scheme, urlsplit(target).scheme
+        except ValueError as exc:
+            msg = f"{redact(resp.url)}: redirects to what is no address"
+            raise RegistryError(msg) from exc
+        if schemes == ("https", "http"):
+            msg = f"{redact(resp.url)}: redirects from https to http, refused"
+            raise RegistryError(msg)
+        return target
+
+
 def new_session(*, ca_file: Path | None = None) -> requests.Session:
     """Return a session that trusts ``ca_file`` instead of the system's authorities."""
-    if ca_file is not None and not ca_file.is_file():
-        msg = f"{ca_file}: no such CA file"
-        raise ConfigError(msg)
-    session = requests.Session()
+    if ca_file is not None:
+        _check_authorities(ca_file)
+    session = _Session()
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = MAX_REDIRECTS
     session.proxies.update(dict.fromkeys(_LOOPBACK, ""))
     if ca_file is not None:
         session.verify = str(ca_file)
     return session
+
+
+def _check_authorities(ca_file: Path) -> None:
+    """Raise ConfigError for a file that requests would only complain about when it connects."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
+    except ssl.SSLError as exc:
+        msg = f"{ca_file}: not a file of certificates (PEM)"
+        raise ConfigError(msg) from exc
+    except OSError as exc:
+        msg = f"cannot read the CA file {ca_file}: {exc.strerror}"
+        raise ConfigError(msg) from exc
 
 
 class Fetcher:
@@ -95,22 +135,37 @@ class Fetcher:
         shown = redact(url)
         try:
             with self._session.get(
-                url, headers=dict(headers), stream=True, timeout=_TIMEOUT
+                url,
+                headers=dict(headers),
+                stream=True,
+                timeout=_TIMEOUT,
+                auth=_own_auth(url),
+                # Said again, because REQUESTS_CA_BUNDLE beats what only the session says.
+                verify=self._session.verify if isinstance(self._session.verify, str) else None,
             ) as response:
-                _check_redirects(response, shown)
                 _check_status(response, shown)
+                if "identity" in headers["Accept-Encoding"]:
+                    # Servers that call an archive's own gzip an encoding mean the archive.
+                    response.raw.headers.pop("Content-Encoding", None)
                 body = _read(response, shown, max_bytes)
                 return Answer(
                     status=response.status_code, headers=dict(response.headers), body=body
                 )
-        except requests.RequestException as exc:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             raise _translated(exc, shown) from exc
+
+
+def _own_auth(url: str) -> tuple[str, str] | None:
+    """Return the address's own user and password, which count more than netrc's."""
+    user, password = requests.utils.get_auth_from_url(url)
+    return (user, password) if user else None
 
 
 def _read(response: requests.Response, shown: str, max_bytes: int) -> bytes:
     deadline = time.monotonic() + _DEADLINE
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
+    # read1 returns what has come; reading whole chunks lets a slow server outlast the deadline.
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > max_bytes:
             msg = f"{shown}: larger than the limit of {max_bytes} bytes"
@@ -119,15 +174,6 @@ def _read(response: requests.Response, shown: str, max_bytes: int) -> bytes:
             msg = f"{shown}: not finished after {_DEADLINE:.0f} s"
             raise RegistryError(msg, temporary=False)
     return bytes(body)
-
-
-def _check_redirects(response: requests.Response, shown: str) -> None:
-    """Refuse an answer that came over plain http although https was asked for."""
-    chain = [*response.history, response]
-    schemes = [urlsplit(r.url).scheme for r in chain]
-    if "https" in schemes and "http" in schemes[schemes.index("https") :]:
-        msg = f"{shown}: redirects from https to http, refused"
-        raise RegistryError(msg)
 
 
 def _check_status(response: requests.Response, shown: str) -> None:
@@ -145,20 +191,27 @@ def _check_status(response: requests.Response, shown: str) -> None:
     raise RegistryError(reason, temporary=status in _TEMPORARY, retry_after=after)
 
 
-def _translated(exc: requests.RequestException, shown: str) -> RegistryError:
-    if isinstance(exc, requests.exceptions.SSLError):
+def _translated(exc: Exception, shown: str) -> RegistryError:
+    if isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         return RegistryError(
             f"{shown}: TLS failed: {_root(exc)}", hint="name a private CA with --ca-file"
         )
     if isinstance(exc, requests.TooManyRedirects):
-        return RegistryError(f"{shown}: more than {MAX_REDIRECTS} redirects")
-    if isinstance(exc, requests.Timeout):
-        return RegistryError(f"{shown}: timed out", temporary=True)
-    if isinstance(exc, requests.exceptions.ContentDecodingError):
-        return RegistryError(f"{shown}: damaged Content-Encoding", temporary=True)
-    if isinstance(exc, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return RegistryError(f"{shown}: not reachable: {_root(exc)}", temporary=True)
-    return RegistryError(f"{shown}: {_root(exc)}")
+        return RegistryError(
+            f"{shown}: more than {MAX_REDIRECTS} redirects",
+            hint="check the address of the chart repository",
+        )
+    if isinstance(exc, requests.Timeout | urllib3.exceptions.TimeoutError):
+        reason = "timed out"
+    elif isinstance(exc, urllib3.exceptions.DecodeError):
+        reason = "damaged Content-Encoding"
+    elif isinstance(exc, urllib3.exceptions.HTTPError):
+        reason = f"the answer broke off: {_root(exc)}"
+    elif isinstance(exc, requests.ConnectionError):
+        reason = f"not reachable: {_root(exc)}"
+    else:
+        return RegistryError(f"{shown}: {_root(exc)}")
+    return RegistryError(f"{shown}: {reason}", temporary=True)
 
 
 def _root(exc: BaseException) -> str:
@@ -184,14 +237,14 @@ def _wait(state: tenacity.RetryCallState) -> float:
     asked = error.retry_after if isinstance(error, RegistryError) else None
     if asked is not None:
         return min(asked, _LONGEST_WAIT)
-    return float(tenacity.wait_exponential_jitter(initial=0.5, max=10.0)(state))
+    return float(tenacity.wait_random_exponential(multiplier=0.5, max=10.0)(state))
 
 
 def _retry_after(value: str | None) -> float | None:
     """Seconds from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isascii() and value.strip().isdigit():
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)

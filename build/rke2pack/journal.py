@@ -10,6 +10,7 @@ this process or by the next command that opens the tree (`recover`). A lock
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -26,8 +27,12 @@ _COMMIT = "commit.json"
 
 
 @contextlib.contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Hold the tree's lock; raises ToolError naming the holder's process when it is taken."""
+def locked(root: Path) -> Iterator[tuple[Path, ...]]:
+    """Hold the tree's lock; raises ToolError naming the holder's process when it is taken.
+
+    A change that the last holder decided and did not finish is carried through
+    first; yields the files of that.
+    """
     path = root / FOLDER / "lock"
     with files.reported("lock", path):
         path.parent.mkdir(exist_ok=True)
@@ -43,7 +48,7 @@ def locked(root: Path) -> Iterator[None]:
             handle.truncate(0)
             handle.write(str(os.getpid()))
             handle.flush()
-        yield
+        yield _settle(root)
 
 
 def apply(root: Path, changes: Mapping[Path, bytes]) -> None:
@@ -74,27 +79,29 @@ def recover(root: Path) -> tuple[Path, ...]:
 
     Takes the lock only where there is something to do.
     """
-    journal = root / FOLDER / "journal"
-    if not journal.is_dir():
+    if not (root / FOLDER / "journal").is_dir():
         return ()
-    with locked(root):
-        if not (journal / _COMMIT).is_file():
-            _discard(journal)
-            return ()
+    with locked(root) as finished:
+        return finished
+
+
+def _settle(root: Path) -> tuple[Path, ...]:
+    """Bring what a dead process left to its end: carried through where it was decided."""
+    journal = root / FOLDER / "journal"
+    if (journal / _COMMIT).is_file():
         return _carry_through(root, journal)
+    _discard(journal)
+    return ()
 
 
 def _carry_through(root: Path, journal: Path) -> tuple[Path, ...]:
     changed: list[Path] = []
     for entry in _listing(journal):
         staged, target = journal / entry["file"], _inside(root, entry["path"])
-        if staged.is_file():
-            Digest.parse(entry["digest"]).verify(staged.read_bytes(), what=str(staged))
-            with files.reported("replace", target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if target.exists():
-                    staged.chmod(target.stat().st_mode & 0o7777)
-                staged.replace(target)
+        with files.reported("replace", target):
+            if staged.is_file():
+                Digest.parse(entry["digest"]).verify(staged.read_bytes(), what=str(staged))
+                _put_in_place(staged, target)
         changed.append(target)
     for folder in {target.parent for target in changed}:
         files.sync_folder(folder)
@@ -102,10 +109,23 @@ def _carry_through(root: Path, journal: Path) -> tuple[Path, ...]:
     return tuple(changed)
 
 
+def _put_in_place(staged: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        staged.chmod(target.stat().st_mode & 0o7777)
+    try:
+        staged.replace(target)
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+        files.write(target, staged.read_bytes(), durable=True)  # dist/ may be on another disk
+
+
 def _listing(journal: Path) -> list[dict[str, str]]:
     try:
-        listing: list[dict[str, str]] = json.loads((journal / _COMMIT).read_bytes())
-    except (OSError, ValueError) as exc:
+        found = json.loads((journal / _COMMIT).read_bytes())
+        listing = [{key: str(each[key]) for key in ("file", "path", "digest")} for each in found]
+    except (OSError, ValueError, TypeError, KeyError) as exc:
         msg = f"{journal}: the journal of an interrupted change is not readable"
         raise ToolError(msg, hint=f"restore the tree with git and remove {journal}") from exc
     return listing
@@ -122,6 +142,9 @@ def _inside(root: Path, name: str) -> Path:
 def _check_writable(path: Path) -> None:
     """Raise before the decision where the rename after it could not succeed."""
     folder = next(p for p in path.parents if p.exists())
+    if not folder.is_dir() or path.is_dir():
+        msg = f"cannot write {path}: {path if path.is_dir() else folder} is in the way"
+        raise ToolError(msg, hint="move it elsewhere")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         msg = f"cannot write {path}: it is read-only"
         raise ToolError(msg, hint="make the tree writable, or look with --dry-run")

@@ -2,7 +2,7 @@
 
 PyYAML's C loader, with what it lacks against hostile input: a size ceiling, a
 nesting ceiling (libyaml's composer recurses in C and would crash the process)
-and a ceiling on what aliases expand to ("billion laughs"). Dates stay text.
+and a ceiling on what aliases and merge keys expand to ("billion laughs").
 Files that people own are edited in ``tree``; this module only reads.
 """
 
@@ -20,12 +20,42 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 200
 MAX_NODES = 5_000_000
 
-_DENSE_BLOCK = re.compile(rf"(?:[-?] ){{{MAX_DEPTH // 2}}}")
+_DENSE_BLOCK = re.compile(rf"(?:[-?:] +){{{MAX_DEPTH // 2}}}")
+_UNUSED_TAGS = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+# What PyYAML's constructors raise where a tag does not fit its scalar (`!!bool maybe`).
+_MISFIT = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 _ALIAS = re.compile(r"(?:^|[\s\[{,:-])\*[^\s,\]}]")
 
 
 class _Loader(yaml.CSafeLoader):
     """YAML 1.1 as Helm reads it, except that dates stay text."""
+
+    merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Resolve ``<<`` as PyYAML does, but each key once: its own lists grow exponentially."""
+        found, node.value = node.value, [pair for pair in node.value if pair[0].tag != _MERGE_TAG]
+        pairs: dict[object, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in found:
+            if key.tag != _MERGE_TAG:
+                continue
+            sources = reversed(value.value) if isinstance(value, yaml.SequenceNode) else (value,)
+            for source in sources:
+                self._merge(source, pairs)
+        node.value = [*pairs.values(), *node.value]
+
+    def _merge(self, source: yaml.Node, pairs: dict[object, tuple[yaml.Node, yaml.Node]]) -> None:
+        problem = ""
+        if isinstance(source, yaml.MappingNode):
+            self.flatten_mapping(source)
+            self.merged += len(source.value)
+            if self.merged <= MAX_NODES:
+                pairs.update((_key_of(key), (key, value)) for key, value in source.value)
+                return
+            problem = f"merge keys expand to more than {MAX_NODES} values"
+        msg = problem or "expected a mapping or list of mappings for merging"
+        raise yaml.constructor.ConstructorError(None, None, msg, source.start_mark)
 
 
 class _TextLoader(yaml.CBaseLoader):
@@ -33,7 +63,7 @@ class _TextLoader(yaml.CBaseLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, rule) for tag, rule in rules if tag not in _UNUSED_TAGS]
     for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -60,7 +90,7 @@ def load_all(text: str, *, what: str, scalars: bool = True) -> Iterator[Any]:
             if aliased:
                 _check_expansion(document, what=what)
             yield document
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+    except (yaml.YAMLError, *_MISFIT) as exc:
         msg = f"{what}: not YAML: {_one_line(exc)}"
         raise ValidationError(msg) from exc
 
@@ -97,13 +127,13 @@ def _check_depth(text: str, *, what: str) -> None:
 
 
 def _check_expansion(document: object, *, what: str) -> None:
-    """Raise where aliases make the document endless or larger than MAX_NODES."""
-    sizes: dict[int, int] = {}
+    """Raise where aliases make the document endless, too deep or larger than MAX_NODES."""
+    sizes: dict[int, tuple[int, int]] = {}
     open_nodes: set[int] = set()
 
-    def size(node: object) -> int:
-        if not isinstance(node, dict | list):
-            return 1
+    def measure(node: object) -> tuple[int, int]:
+        if not isinstance(node, dict | list | tuple):
+            return 1, 0
         key = id(node)
         if key in sizes:
             return sizes[key]
@@ -112,15 +142,25 @@ def _check_expansion(document: object, *, what: str) -> None:
             raise ValidationError(msg)
         open_nodes.add(key)
         children = node.values() if isinstance(node, dict) else node
-        total = 1 + sum(size(child) for child in children)
+        measured = [measure(child) for child in children]
+        total = 1 + sum(count for count, _ in measured)
+        height = 1 + max((height for _, height in measured), default=0)
         open_nodes.discard(key)
+        if height > MAX_DEPTH:
+            msg = f"{what}: YAML is nested deeper than {MAX_DEPTH} levels"
+            raise ValidationError(msg)
         if total > MAX_NODES:
             msg = f"{what}: YAML aliases expand to more than {MAX_NODES} values"
             raise ValidationError(msg)
-        sizes[key] = total
-        return total
+        sizes[key] = (total, height)
+        return total, height
 
-    size(document)
+    measure(document)
+
+
+def _key_of(node: yaml.Node) -> object:
+    """Return what makes two scalar keys the same; any other key stands for itself."""
+    return (node.tag, node.value) if isinstance(node, yaml.ScalarNode) else id(node)
 
 
 def _one_line(exc: Exception) -> str:

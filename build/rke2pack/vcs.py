@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 
 class Checkout:
-    """A git checkout that a tree lies in."""
+    """A git checkout that a tree lies in; what would hinder a commit shows before it."""
 
     def __init__(self, folder: Path) -> None:
         """Open the checkout around ``folder``; raises ConfigError where there is none."""
-        import git  # noqa: PLC0415 - slow to import
-
+        try:
+            import git  # noqa: PLC0415 - slow to import
+        except ImportError as exc:
+            msg = "git: no such program"
+            raise ToolError(msg, hint="install git, or leave out --commit") from exc
         try:
             self._repo: Repo = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as exc:
@@ -27,10 +30,12 @@ class Checkout:
         if self._repo.bare:
             msg = f"{folder}: a bare repository has no files to change"
             raise ConfigError(msg)
+        self._refuse_open_merge()
+        self._refuse_anonymity()
 
     def refuse_local_changes(self, paths: Iterable[Path]) -> None:
         """Raise ConfigError when one of the files has changes that are not committed."""
-        names = [str(path) for path in paths]
+        names = _absolute(paths)
         changed = self._git("status", "--porcelain", "--", *names).splitlines()
         if changed:
             first = changed[0][3:]
@@ -41,10 +46,15 @@ class Checkout:
 
     def refuse_branch(self, name: str) -> None:
         """Raise ConfigError where a branch cannot be made under this name."""
-        if name in {head.name for head in self._repo.heads}:
-            msg = f"branch {name} exists already"
-            raise ConfigError(msg, hint="choose another name with --branch, or delete that branch")
         self._git("check-ref-format", "--branch", name)
+        for head in self._repo.heads:
+            if head.name == name:
+                msg = f"branch {name} exists already"
+            elif head.name.startswith(f"{name}/") or name.startswith(f"{head.name}/"):
+                msg = f"branch {name} cannot stand beside the branch {head.name}"
+            else:
+                continue
+            raise ConfigError(msg, hint="choose another name with --branch, or delete that branch")
 
     def commit(
         self, paths: Iterable[Path], *, message: str, branch: str | None, is_signed_off: bool
@@ -53,7 +63,7 @@ class Checkout:
 
         What else is staged stays staged and uncommitted.
         """
-        names = [str(path) for path in paths]
+        names = _absolute(paths)
         if branch is not None:
             self._git("switch", "--quiet", "--create", branch)
         self._git("add", "--", *names)
@@ -61,13 +71,31 @@ class Checkout:
         self._git("commit", "--quiet", "--only", *options, "--message", message, "--", *names)
         return str(self._repo.head.commit.hexsha)
 
+    def _refuse_open_merge(self) -> None:
+        if (Path(self._repo.git_dir) / "MERGE_HEAD").exists():
+            msg = f"{self._repo.working_dir}: a merge is not finished, git commits no single files"
+            raise ConfigError(msg, hint="finish the merge, or end it with 'git merge --abort'")
+
+    def _refuse_anonymity(self) -> None:
+        for role in ("AUTHOR", "COMMITTER"):
+            try:
+                self._git("var", f"GIT_{role}_IDENT")
+            except ToolError as exc:
+                msg = f"git does not know who commits ({role.lower()})"
+                raise ToolError(msg, hint="set user.name and user.email with 'git config'") from exc
+
     def _git(self, command: str, *arguments: str) -> str:
         import git  # noqa: PLC0415
 
         try:
-            return str(self._repo.git.execute(["git", command, *arguments]))
+            return str(self._repo.git.execute(["git", "--literal-pathspecs", command, *arguments]))
         except git.GitCommandError as exc:
             reason = str(exc.stderr or exc.stdout).strip().removeprefix("stderr:").strip(" '\n")
             lines = tuple(line for line in reason.splitlines() if line.strip())
             msg = f"git {command}: {lines[0] if lines else 'failed'}"
             raise ToolError(msg, details=lines[1:6]) from exc
+
+
+def _absolute(paths: Iterable[Path]) -> list[str]:
+    """Name files independently of the folder git runs in, which is the checkout's top."""
+    return [str(path.parent.resolve() / path.name) for path in paths]

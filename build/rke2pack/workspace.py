@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,13 @@ class Workspace:
     def tree(self) -> NativeTree:
         """The tree; an interrupted change is finished first."""
         return NativeTree.open(self.settings.tree)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the tree's lock for a change; not with ``--dry-run``, which writes nothing."""
+        dry = contextlib.nullcontext()
+        with dry if self.settings.is_dry_run else journal.locked(self.tree.root):
+            yield
 
     @cached_property
     def cache(self) -> Cache:
@@ -107,6 +115,11 @@ class Workspace:
             )
         return chart
 
+    def is_published(self, name: str, version: ChartVersion) -> bool:
+        """Whether the chart repository has this version of a chart."""
+        known = self.repository.index().charts.get(name, ())
+        return any(entry.version == version.text for entry in known)
+
     def bundled(self) -> Mapping[str, ChartVersion]:
         """Chart -> version for every chart of the tree that is not removed."""
         return {c.name: c.version for c in self.tree.versions.charts if not c.version.is_removed}
@@ -158,17 +171,16 @@ class Workspace:
     def write_references(self) -> tuple[Path, ...]:
         """Write the reference form of every bundled chart for the versions of chart_versions.yaml.
 
-        Returns the manifests that changed; all change or none. The caller
-        holds no lock.
+        Returns the manifests that changed; all change or none.
         """
         changes: dict[Path, bytes] = {}
-        for entry in self.tree.versions.charts:
-            path = self.tree.manifest_path(entry.name)
-            content = self._reference_text(entry).encode()
-            if not path.is_file() or path.read_bytes() != content:
-                changes[path] = content
-        if changes and not self.settings.is_dry_run:
-            with journal.locked(self.tree.root):
+        with self.locked():
+            for entry in self.tree.versions.charts:
+                path = self.tree.manifest_path(entry.name)
+                content = self._reference_text(entry).encode()
+                if not path.is_file() or path.read_bytes() != content:
+                    changes[path] = content
+            if changes and not self.settings.is_dry_run:
                 journal.apply(self.tree.root, changes)
         return tuple(changes)
 

@@ -79,8 +79,10 @@ def write_tree(bump: Bump, root: Path, project: Path) -> None:
 
 
 def _environment(bump: Bump) -> str:
-    names = ("KUBERNETES_IMAGE_TAG", "ETCD_IMAGE_TAG", "PAUSE_VERSION", "CCM_VERSION")
-    names += ("KLIPPERHELM_VERSION", "KLIPPERLB_VERSION")
+    names = (
+        *("KUBERNETES_IMAGE_TAG", "ETCD_IMAGE_TAG", "PAUSE_VERSION", "CCM_VERSION"),
+        *("KLIPPERHELM_VERSION", "KLIPPERLB_VERSION"),
+    )
     fixed = f"RKE2_VERSION={bump.kube_version}+rke2r1\nKUBERNETES_VERSION={bump.kube_version}\n"
     return fixed + "".join(f"{name}=v0\n" for name in names)
 

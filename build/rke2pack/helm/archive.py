@@ -23,8 +23,9 @@ from rke2pack.errors import IntegrityError
 MAX_ARCHIVE_BYTES = 32 * 1024 * 1024
 MAX_UNPACKED_BYTES = 128 * 1024 * 1024
 MAX_MEMBERS = 20_000
+MAX_GZIP_MEMBERS = 1_000
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1024 * 1024
+_CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ def unpack(data: bytes, *, what: str) -> tuple[Member, ...]:
                 path = _checked_path(info, what=what)
                 if info.isdir():
                     continue
+                if path in members:
+                    msg = f"{what}: {path} is in the archive twice"
+                    raise IntegrityError(msg)
                 handle = tar.extractfile(info)
                 if handle is None:
                     msg = f"{what}: {path} is not a regular file"
@@ -57,7 +61,11 @@ def unpack(data: bytes, *, what: str) -> tuple[Member, ...]:
                     msg = f"{what}: {path} is cut short"
                     raise IntegrityError(msg)
                 members[path] = Member(path, content)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as exc:
+            # tarfile takes a damaged header for the end of the archive.
+            if raw[tar.offset :].strip(b"\0"):
+                msg = f"{what}: not a chart archive: damaged header at byte {tar.offset}"
+                raise IntegrityError(msg)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as exc:
         msg = f"{what}: not a chart archive: {exc}"
         raise IntegrityError(msg) from exc
     if not members:
@@ -82,43 +90,57 @@ def pack(members: Iterable[Member], *, level: int = 9) -> bytes:
 
 
 def gunzip(data: bytes, *, what: str) -> bytes:
-    """Decompress gzip bytes of one or more members below MAX_UNPACKED_BYTES."""
+    """Decompress gzip bytes of one or more members below MAX_UNPACKED_BYTES.
+
+    Bytes behind the last member are an error, as they are for Helm.
+    """
     if len(data) > MAX_ARCHIVE_BYTES:
         msg = f"{what}: {len(data)} bytes, the limit for a chart is {MAX_ARCHIVE_BYTES}"
         raise IntegrityError(msg)
     if not data.startswith(_GZIP_MAGIC):
         msg = f"{what}: not gzip"
         raise IntegrityError(msg)
-    parts: list[bytes] = []
-    total = 0
-    rest = data
-    try:
-        while rest.startswith(_GZIP_MAGIC):
-            member = zlib.decompressobj(wbits=31)
-            pending = rest
-            while not member.eof:
-                part = member.decompress(pending, _CHUNK)
-                pending = member.unconsumed_tail
-                if not part and not pending and not member.eof:
-                    msg = f"{what}: the gzip stream is cut short"
-                    raise IntegrityError(msg)
-                total += len(part)
-                if total > MAX_UNPACKED_BYTES:
-                    msg = f"{what}: unpacks to more than {MAX_UNPACKED_BYTES} bytes"
-                    raise IntegrityError(msg)
-                parts.append(part)
-            rest = member.unused_data
-    except zlib.error as exc:
-        msg = f"{what}: damaged gzip: {exc}"
-        raise IntegrityError(msg) from exc
-    return b"".join(parts)
+    raw = bytearray()
+    start = 0
+    for _ in range(MAX_GZIP_MEMBERS):
+        start = _gunzip_member(data, start, raw, what=what)
+        if start == len(data):
+            return bytes(raw)
+        if not data.startswith(_GZIP_MAGIC, start):
+            msg = f"{what}: {len(data) - start} bytes of something else behind the gzip stream"
+            raise IntegrityError(msg)
+    msg = f"{what}: more than {MAX_GZIP_MEMBERS} gzip members"
+    raise IntegrityError(msg)
+
+
+def _gunzip_member(data: bytes, start: int, raw: bytearray, *, what: str) -> int:
+    """Append one gzip member's content to ``raw``; return where the member ends."""
+    member = zlib.decompressobj(wbits=31)
+    view = memoryview(data)
+    while not member.eof:
+        pending = member.unconsumed_tail or view[start : start + _CHUNK]
+        if not pending:
+            msg = f"{what}: the gzip stream is cut short"
+            raise IntegrityError(msg)
+        if not member.unconsumed_tail:
+            start += len(pending)
+        try:
+            raw += member.decompress(pending, MAX_UNPACKED_BYTES + 1 - len(raw))
+        except zlib.error as exc:
+            msg = f"{what}: damaged gzip: {exc}"
+            raise IntegrityError(msg) from exc
+        if len(raw) > MAX_UNPACKED_BYTES:
+            msg = f"{what}: unpacks to more than {MAX_UNPACKED_BYTES} bytes"
+            raise IntegrityError(msg)
+    return start - len(member.unused_data)
 
 
 def _checked_path(info: tarfile.TarInfo, *, what: str) -> str:
     """Return the member's path; raise where unpacking it could leave the folder."""
     name = info.name
-    if not (info.isreg() or info.isdir()):
-        msg = f"{what}: {name!r} is a link or a device, a chart holds only files"
+    # A sparse file's size is what its header claims: any number, for a few bytes.
+    if not (info.isreg() or info.isdir()) or info.issparse():
+        msg = f"{what}: {name!r} is a link, a device or sparse, a chart holds only plain files"
         raise IntegrityError(msg)
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,12 +106,8 @@ class Chart:
     def missing_dependencies(self) -> tuple[str, ...]:
         """Declared dependencies that ``charts/`` lacks; Helm refuses such a chart."""
         declared = self.text_metadata.get("dependencies") or ()
-        present = {
-            *self.subcharts,
-            *(n.rsplit("-", 1)[0] for n in self.subcharts if n.endswith(".tgz")),
-        }
         names = [str(d.get("name")) for d in declared if isinstance(d, dict)]
-        return tuple(name for name in names if name not in present)
+        return tuple(name for name in names if not any(_holds(f, name) for f in self.subcharts))
 
     def _mapping(self, path: str, *, scalars: bool = True) -> Mapping[str, Any]:
         what = f"{self.name} {self.version}: {path}"
@@ -129,3 +126,8 @@ class Chart:
         except UnicodeDecodeError as exc:
             msg = f"{self.name} {self.version}: {path} is not UTF-8 text"
             raise ValidationError(msg) from exc
+
+
+def _holds(entry: str, name: str) -> bool:
+    """Whether an entry of ``charts/`` is the chart ``name``: a folder, or ``NAME-VERSION.tgz``."""
+    return entry == name or re.match(rf"{re.escape(name)}-v?\d.*\.tgz\Z", entry) is not None

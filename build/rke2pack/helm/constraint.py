@@ -3,7 +3,7 @@
 A constraint is an OR (``||``) of ANDs (spaces or commas) of comparisons:
 ``=``, ``!=``, ``>``, ``<``, ``>=``, ``<=``, ``~``, ``^``, hyphen ranges, and
 ``x``/``X``/``*`` or missing parts as wildcards. A version with a prerelease
-satisfies only comparisons that name a prerelease themselves.
+lies only in an AND of which some comparison names a prerelease.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from rke2pack.errors import ConfigError
 
 Numbers = tuple[int, int, int]
 _PARTS = 3
+_PARTIAL = (1, 2)  # a bare wildcard, with no part given, is 0.0.0 for most operators
 
 _PART = r"(?:\d+|[xX*])"
 _VERSION = (
     rf"v?({_PART})(?:\.({_PART}))?(?:\.({_PART}))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?"
 )
-_COMPARISON = re.compile(rf"\s*(=>|=<|>=|<=|!=|~>|=|>|<|~|\^|)\s*{_VERSION}\s*(?:,|(?=\s)|$)")
-_HYPHEN = re.compile(rf"({_VERSION})\s+-\s+({_VERSION})")
-_KUBE = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?\Z")
+_COMPARISON = re.compile(
+    rf"\s*(=>|=<|>=|<=|!=|~>|=|>|<|~|\^|)\s*{_VERSION}\s*(?:,|(?=\s)|$)", re.ASCII
+)
+_HYPHEN = re.compile(rf"({_VERSION})\s+-\s+({_VERSION})", re.ASCII)
+MAX_LENGTH = 512
+_KUBE = re.compile(
+    r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?\Z", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +44,48 @@ class _Comparison:
     def is_satisfied_by(  # noqa: PLR0911 - one answer an operator
         self, numbers: Numbers, prerelease: str
     ) -> bool:
-        if prerelease and not self.prerelease:
-            return False
-        low = _compare((numbers, prerelease), (self.numbers, self.prerelease))
+        """Answer as the function of ``constraints.go`` that the operator names."""
+        order = _compare((numbers, prerelease), (self.numbers, self.prerelease))
         match self.operator:
             case "!=":
-                return (
-                    numbers[: self.given] != self.numbers[: self.given]
-                    if self.given < _PARTS
-                    else low != 0
-                )
+                return self._is_other(numbers, prerelease, order)
             case ">":
-                return low > 0 and (
-                    self.given == _PARTS or numbers[: self.given] > self.numbers[: self.given]
-                )
+                part = self.given if self.given in _PARTIAL else _PARTS
+                return order > 0 and (part == _PARTS or numbers[:part] > self.numbers[:part])
             case ">=" | "=>":
-                return low >= 0
+                return order >= 0
             case "<":
-                return low < 0
+                return order < 0
             case "<=" | "=<":
-                return low <= 0 or (
-                    self.given < _PARTS and numbers[: self.given] <= self.numbers[: self.given]
-                )
-            case "~" | "~>":
-                return (
-                    low >= 0 and numbers[: min(self.given, 2)] == self.numbers[: min(self.given, 2)]
-                )
+                part = 1 if self.given == 1 else 2
+                return order <= 0 if self._is_full else numbers[:part] <= self.numbers[:part]
             case "^":
-                return low >= 0 and self._is_caret_compatible(numbers)
+                return order >= 0 and self._is_caret_compatible(numbers)
             case _:
-                if self.given < _PARTS:
-                    return low >= 0 and numbers[: self.given] == self.numbers[: self.given]
-                return low == 0
+                is_exact = self._is_full and not self.operator.startswith("~")
+                return order == 0 if is_exact else order >= 0 and self._is_near(numbers)
+
+    @property
+    def _is_full(self) -> bool:
+        return self.given == _PARTS
+
+    def _is_other(self, numbers: Numbers, prerelease: str, order: int) -> bool:
+        if self.given not in _PARTIAL:
+            return order != 0
+        has_prerelease = self.given > 1 and prerelease != self.prerelease
+        return numbers[: self.given] != self.numbers[: self.given] or has_prerelease
+
+    def _is_near(self, numbers: Numbers) -> bool:
+        """``~1.2.3`` stays in 1.2, ``~1`` in 1, ``~0.0.0`` and ``*`` anywhere."""
+        if self.given not in _PARTIAL and not any(self.numbers):
+            return True
+        part = min(self.given, 2)
+        return numbers[:part] == self.numbers[:part]
 
     def _is_caret_compatible(self, numbers: Numbers) -> bool:
         """Everything up to the first part that is not zero must stay (``^0.2`` allows 0.2.9)."""
-        fixed = next((i + 1 for i in range(self.given) if self.numbers[i]), self.given)
+        given = self.given or _PARTS
+        fixed = next((i + 1 for i in range(given) if self.numbers[i]), given)
         return numbers[:fixed] == self.numbers[:fixed]
 
 
@@ -87,6 +99,8 @@ class Constraint:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse a range; raises ConfigError."""
+        if len(text) > MAX_LENGTH:
+            raise _not_a_range(text)
         return cls(text, tuple(_parse_all(part, text) for part in text.split("||")))
 
     def allows(self, numbers: Numbers, prerelease: str = "") -> bool:
@@ -94,6 +108,7 @@ class Constraint:
         return any(
             all(c.is_satisfied_by(numbers, prerelease) for c in comparisons)
             for comparisons in self.alternatives
+            if not prerelease or any(c.prerelease for c in comparisons)
         )
 
     def __str__(self) -> str:
@@ -119,20 +134,25 @@ def _parse_all(part: str, text: str) -> tuple[_Comparison, ...]:
     while rest:
         match = _COMPARISON.match(rest)
         if match is None:
-            msg = f"not a version range: {text!r}"
-            raise ConfigError(msg, hint="write it like '>=0.2.10 <0.3', '~0.2' or '0.2.x'")
+            raise _not_a_range(text)
         found.append(_comparison(match))
         rest = rest[match.end() :].strip()
-    return tuple(found) or (_Comparison("", (0, 0, 0), 0, ""),)
+    if not found or part.rstrip().endswith(","):
+        raise _not_a_range(text)
+    return tuple(found)
+
+
+def _not_a_range(text: str) -> ConfigError:
+    return ConfigError(
+        f"not a version range: {text[:100]!r}",
+        hint="write it like '>=0.2.10 <0.3', '~0.2' or '0.2.x'",
+    )
 
 
 def _comparison(match: re.Match[str]) -> _Comparison:
     operator, *parts, prerelease = match.groups()
     given = next((i for i, part in enumerate(parts) if part is None or not part.isdigit()), 3)
     numbers = [int(part) for part in parts[:given]] + [0] * (3 - given)
-    if given == 0 and operator not in {"", "=", "~", "~>"}:
-        # Masterminds reads a bare wildcard behind any other operator as 0.0.0 (0.0.x for <=).
-        given = 2 if operator in {"<=", "=<"} else 3
     return _Comparison(operator, (numbers[0], numbers[1], numbers[2]), given, prerelease or "")
 
 

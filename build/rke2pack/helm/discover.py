@@ -21,7 +21,8 @@ from rke2pack.helm.render import RenderedObject
 
 MARKER = "system-default-registry.invalid"
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d{1,5})?|localhost(?::\d{1,5})?)"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})+|localhost)(?::\d{{1,5}})?"
 _MENTION = re.compile(
     rf"(?<![\w.:/@-])((?:{_HOST}/)?{_PART}(?:/{_PART})+"
     r":(?=[\w.-]*\d|latest\b)[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}(?:@sha256:[0-9a-f]{64})?)(?![\w/:])"
@@ -29,7 +30,10 @@ _MENTION = re.compile(
 _MARKED = re.compile(
     rf"{re.escape(MARKER)}/({_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?)"
 )
-_NOT_TAGS = re.compile(r":(?:\d{1,3}|\d{4,5})\Z")
+_NOT_TAGS = re.compile(r":\d{1,5}\Z")
+_TEXT_MAPS = re.compile(
+    r"\.(?:labels|annotations|matchLabels|nodeSelector|data|stringData|binaryData)\Z"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -124,8 +128,11 @@ def _walk(node: object, path: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _is_image_field(key: object, path: str) -> bool:
-    """``image`` of anything, and ``reference`` of an image volume (Kubernetes 1.31)."""
-    return key == "image" or (
+    """``image`` of anything, and ``reference`` of an image volume (Kubernetes 1.31).
+
+    Not in labels, annotations or a ConfigMap's data, whose keys are people's own.
+    """
+    return (key == "image" and not _TEXT_MAPS.search(path)) or (
         key == "reference" and bool(re.search(r"\.volumes\[\d+\]\.image\Z", path))
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 from rke2pack import safeyaml
 from rke2pack.digest import Digest
@@ -115,4 +116,14 @@ def _entry(name: str, item: Any, what: str) -> IndexEntry:  # noqa: ANN401 - unc
     except (ConfigError, IntegrityError) as exc:
         msg = f"{what}: {name}: {exc.message}"
         raise ValidationError(msg) from exc
+    if not _is_address(entry.url):
+        msg = f"{what}: {name} {version}: not an address: {entry.url!r}"
+        raise ValidationError(msg)
     return entry
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return url.isprintable() and bool(urlsplit(url).path)
+    except ValueError:
+        return False

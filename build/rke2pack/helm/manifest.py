@@ -10,6 +10,7 @@ hashes the content, so the same input must give the same bytes for ever.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from typing import Any
 
 from rke2pack import safeyaml
 from rke2pack.digest import Digest
-from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.errors import ConfigError, IntegrityError, ValidationError
 from rke2pack.helm import archive
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.render import NAMESPACE
@@ -29,8 +30,12 @@ INJECT_ANNOTATION = "rke2.cattle.io/inject-cluster-config"
 BUNDLE_ANNOTATION = "fleet.cattle.io/bundle-id"
 MAX_CONTENT = 1_048_576
 _SPEC_ORDER = ("forceConflicts", "failurePolicy", "bootstrap", "takeOwnership")
+SPEC_KEYS = tuple(key for key in _SPEC_ORDER if key != "bootstrap")
+_REWRITE = "write it anew with 'rke2pack bump CHART VERSION'"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._+/-]*\Z")
-_TOP_KEY = re.compile(r"^(?:\"?([A-Za-z]+)\"?):")
+_TOP_KEY = re.compile(r"""^["']?([A-Za-z]+)["']?[ \t]*:""")
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _INDENT = re.compile(r"^( +)\S")
 
 
@@ -48,22 +53,23 @@ class ChartReference:
     @classmethod
     def parse(cls, text: str, *, what: str) -> ChartReference:
         """Read a manifest in reference form; raises ConfigError naming what is missing."""
-        document = safeyaml.load(text, what=what, scalars=False)
         try:
-            metadata, spec = document["metadata"], document["spec"]
+            document = safeyaml.load(text, what=what, scalars=False)
+            digest = Digest.parse(_field(document, "metadata", "annotations", DIGEST_ANNOTATION))
             return cls(
-                name=metadata["name"],
-                version=spec["version"],
-                url=spec["chart"],
-                digest=Digest.parse(metadata["annotations"][DIGEST_ANNOTATION]),
-                bootstrap=spec["bootstrap"] == "true",
-                spec={
-                    k: _typed(v) for k, v in spec.items() if k in _SPEC_ORDER and k != "bootstrap"
-                },
+                name=_field(document, "metadata", "name"),
+                version=_field(document, "spec", "version"),
+                url=_field(document, "spec", "chart"),
+                digest=digest,
+                bootstrap=_field(document, "spec", "bootstrap") == "true",
+                spec={k: _typed(document["spec"][k]) for k in SPEC_KEYS if k in document["spec"]},
             )
-        except (KeyError, TypeError) as exc:
-            msg = f"{what}: not a HelmChart in reference form, {exc} is missing"
-            raise ConfigError(msg, hint="write it anew with 'rke2pack bump CHART VERSION'") from exc
+        except ValidationError as exc:
+            raise ConfigError(exc.message, hint=_REWRITE) from exc
+        except (KeyError, IntegrityError) as exc:
+            reason = exc.message if isinstance(exc, IntegrityError) else f"{exc.args[0]} is missing"
+            msg = f"{what}: not a HelmChart in reference form, {reason}"
+            raise ConfigError(msg, hint=_REWRITE) from exc
 
     def with_spec(self, spec: Mapping[str, Any]) -> ChartReference:
         """Return the same reference with these spec keys beside ``bootstrap``."""
@@ -75,7 +81,7 @@ class ChartReference:
             f"apiVersion: {API_VERSION}\n"
             "kind: HelmChart\n"
             "metadata:\n"
-            f"  name: {self.name}\n"
+            f"  name: {_scalar(self.name)}\n"
             f"  namespace: {NAMESPACE}\n"
             "  annotations:\n"
             f"    {DIGEST_ANNOTATION}: {self.digest}\n"
@@ -141,13 +147,15 @@ def bound_metadata(chart: Chart, *, kube_version: str) -> str:
     """
     text = chart.text("Chart.yaml")
     range_line = f'kubeVersion: ">= {kube_version}"\n'
-    sections = [s for s in _top_sections(text) if s[0] != "kubeVersion"]
     annotations = chart.annotations
-    lines = [
-        _with_bundle_id(body) if key == "annotations" and annotations else body
-        for key, body in sections
-        if key != "annotations" or annotations
-    ]
+    lines = []
+    for key, body in _top_sections(text):
+        if key == "annotations" and annotations:
+            lines.append(_with_bundle_id(body))
+        elif key in {"annotations", "kubeVersion"}:
+            lines += [line for line in body.splitlines(keepends=True) if line.startswith("#")]
+        else:
+            lines.append(body)
     if not annotations:
         lines.append(f"annotations:\n  {BUNDLE_ANNOTATION}: rke2\n")
     altered = "".join(lines) + range_line
@@ -157,7 +165,11 @@ def bound_metadata(chart: Chart, *, kube_version: str) -> str:
         "kubeVersion": f">= {kube_version}",
     }
     what = f"{chart.name} {chart.version}: Chart.yaml"
-    if safeyaml.load(altered, what=what, scalars=False) != expected:
+    try:
+        is_proved = safeyaml.load(altered, what=what, scalars=False) == expected
+    except ValidationError:
+        is_proved = False
+    if not is_proved:
         msg = f"{what}: kubeVersion and annotations cannot be set in this form of YAML"
         raise ValidationError(msg, hint="write Chart.yaml in block style, one key a line")
     return altered
@@ -166,7 +178,7 @@ def bound_metadata(chart: Chart, *, kube_version: str) -> str:
 def _top_sections(text: str) -> list[tuple[str, str]]:
     """Split block-style YAML at its top-level keys; what stands before them has key ''."""
     sections: list[tuple[str, str]] = []
-    for line in text.removeprefix("\ufeff").splitlines(keepends=True):
+    for line in _LINES.findall(text.removeprefix("\ufeff")):
         whole = line if line.endswith("\n") else line + "\n"
         found = _TOP_KEY.match(whole)
         if found or not sections:
@@ -183,7 +195,7 @@ def _with_bundle_id(section: str) -> str:
     kept = [
         line
         for line in rest
-        if not line.lstrip().startswith((f"{BUNDLE_ANNOTATION}:", f'"{BUNDLE_ANNOTATION}"'))
+        if not re.match(rf"""\s*["']?{re.escape(BUNDLE_ANNOTATION)}["']?\s*:""", line)
     ]
     indents = [found[1] for line in kept if (found := _INDENT.match(line))]
     indent = min(indents, key=len) if indents else "  "
@@ -199,7 +211,19 @@ def _scalar(value: Any) -> str:  # noqa: ANN401 - a YAML scalar
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    return text if _PLAIN.match(text) else f'"{text}"'
+    if _PLAIN.match(text) and text.lower() not in _WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _field(document: object, *path: str) -> str:
+    """Return the text at ``path``; raises KeyError with the path where there is none."""
+    node = document
+    for key in path:
+        node = node.get(key) if isinstance(node, dict) else None
+    if not isinstance(node, str) or not node:
+        raise KeyError(".".join(path))
+    return node
 
 
 def _typed(value: str) -> bool | str:

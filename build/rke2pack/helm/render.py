@@ -22,7 +22,8 @@ from rke2pack.helm.chart import Chart
 from rke2pack.helm.constraint import KubeConstraint
 
 NAMESPACE = "kube-system"
-_SEPARATOR = re.compile(r"(?:^|\s*\n)---[ \t]*(?:#[^\n]*)?(?=\n|$)")
+_SEPARATOR = re.compile(r"^---(?=\s|\Z)[ \t\r]*(?:#[^\n]*)?", re.MULTILINE)
+_CRD_FILE = re.compile(r"(?:charts/[^/]+/)*crds/.+\.(?:ya?ml|json)\Z")
 _KIND = re.compile(r"^kind:[ \t]*['\"]?([A-Za-z]+)", re.MULTILINE)
 _COMMENT = re.compile(r"\s*(?:#.*)?")
 
@@ -120,8 +121,7 @@ def render(
 
 def _crds(chart: Chart) -> Iterator[RenderedObject]:
     for path in sorted(chart.files):
-        folders = path.split("/")[:-1]
-        if folders and folders[-1] == "crds" and path.endswith((".yaml", ".yml", ".json")):
+        if _CRD_FILE.match(path):
             yield from _documents(chart, path, chart.text(path))
 
 
@@ -160,6 +160,7 @@ class SdkRenderer:
 
         options = {"name": chart.name, "namespace": NAMESPACE, "kube_version": kube_version}
         try:
+            # Loaded anew each time: Helm drops the subcharts that one set of values disables.
             with NativeChart.load_archive(chart.data) as native:
                 handle = native._raw()  # noqa: SLF001 - Chart.render cannot set the version
                 output = self._call("helm_render", handle, json.dumps(values), json.dumps(options))

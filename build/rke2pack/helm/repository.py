@@ -11,6 +11,7 @@ import abc
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -75,19 +76,23 @@ class Access:
 
 def open_repository(source: str, access: Access) -> ChartRepository:
     """Open an http(s) address, a ``file://`` address or a folder; raises ConfigError."""
-    scheme = urlsplit(source).scheme
+    try:
+        scheme = urlsplit(source).scheme
+    except ValueError as exc:
+        msg = f"not the address of a chart repository: {exc}"
+        raise ConfigError(msg, hint=_FOLDER_HINT) from exc
     if scheme in {"http", "https"}:
         return HttpRepository(source, access)
     if scheme == "oci":
         msg = f"{redact(source)}: chart repositories in OCI registries are not supported yet"
         raise ConfigError(msg, hint="use an http(s) chart repository or a folder")
     path = Path(unquote(urlsplit(source).path)) if scheme == "file" else Path(source)
-    if not (path / "index.yaml").is_file():
-        msg = f"{source}: not a chart repository, there is no index.yaml in it"
-        raise ConfigError(
-            msg,
-            hint=_FOLDER_HINT,
-        )
+    with reported("read", path):
+        is_repository = (path / "index.yaml").is_file()
+    if not is_repository:
+        shown = redact(source) if scheme else source
+        msg = f"{shown}: not a chart repository, there is no index.yaml in it"
+        raise ConfigError(msg, hint=_FOLDER_HINT)
     return FolderRepository(path, access)
 
 
@@ -171,7 +176,7 @@ class FolderRepository(_Repository):
         return self._read(entry.url, MAX_ARCHIVE_BYTES)
 
     def _read(self, name: str, ceiling: int) -> bytes:
-        path = (self._folder / PurePosixPath(name)).resolve()
+        path = Path(os.path.realpath(self._folder / PurePosixPath(name)))
         if not path.is_relative_to(self._folder):
             msg = f"{self.url}: the index points outside the folder: {name!r}"
             raise IntegrityError(msg)

@@ -19,10 +19,10 @@ import semver
 from rke2pack.errors import ConfigError, ResolutionError
 from rke2pack.helm.constraint import Constraint, Numbers
 
-_TEXT = re.compile(r"(v?)(\d+(?:\.\d+)*)(?:-([0-9A-Za-z.-]+))?(?:\+([0-9A-Za-z.-]+))?\Z")
-_PACKAGED = re.compile(r".*\d\d\d\Z")
-_RUNS = re.compile(r"\d+|[A-Za-z]+")
-_RKE2 = re.compile(r"v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)\+rke2r(\d+)\Z")
+_TEXT = re.compile(r"(v?)(\d+(?:\.\d+)*)(?:-([0-9A-Za-z.-]+))?(?:\+([0-9A-Za-z.-]+))?\Z", re.ASCII)
+_PACKAGED = re.compile(r".*\d\d\d\Z", re.ASCII)
+_RUNS = re.compile(r"\d+|[A-Za-z]+", re.ASCII)
+_RKE2 = re.compile(r"v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)\+rke2r(\d+)\Z", re.ASCII)
 _RANGE_SIGNS = re.compile(r"[<>=~^|,*!\s]|(?:^|\.)[xX](?:\.|\Z)")
 _PRERELEASES = frozenset({"alpha", "beta", "rc", "dev", "pre", "snapshot"})
 MAX_LENGTH = 128
@@ -103,7 +103,8 @@ class Rke2Version:
     @classmethod
     def parse(cls, text: str) -> Rke2Version:
         """Parse a release version; raises ConfigError."""
-        if not _RKE2.match(text):
+        found = _RKE2.match(text) if len(text) <= MAX_LENGTH else None
+        if found is None or not semver.Version.is_valid(found[1]):
             msg = f"not an RKE2 version: {text[:MAX_LENGTH]!r}"
             raise ConfigError(msg, hint="write it as in v1.32.4+rke2r1")
         return cls(text)

@@ -18,6 +18,7 @@ from rke2pack.oci.reference import Reference
 from rke2pack.tree.components import ChartRules, Component, Components
 
 _WORKERS = 4
+_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
@@ -41,7 +42,11 @@ class Builder:
         with the others as details.
         """
         names = [name for charts in wanted.values() for name in charts]
-        surveys = dict(zip(names, _all(self._survey, names), strict=True))
+        charts = _all(self.fetch, names)
+        charts.sort(key=lambda chart: -len(chart.data))  # the longest render must not start last
+        surveys = dict(
+            zip((chart.name for chart in charts), _all(self._survey, charts), strict=True)
+        )
         findings: list[Finding] = []
         lists = tuple(
             self._list(self.components.get(name), tuple(charts), surveys, findings)
@@ -49,9 +54,8 @@ class Builder:
         )
         return ImageLists(lists=lists, findings=tuple(findings))
 
-    def _survey(self, name: str) -> tuple[Chart, tuple[ImageUse, ...]]:
-        chart = self.fetch(name)
-        return chart, self.surveyor.survey(chart, self.components.rules(name))
+    def _survey(self, chart: Chart) -> tuple[Chart, tuple[ImageUse, ...]]:
+        return chart, self.surveyor.survey(chart, self.components.rules(chart.name))
 
     def _list(
         self,
@@ -60,41 +64,40 @@ class Builder:
         surveys: Mapping[str, tuple[Chart, tuple[ImageUse, ...]]],
         findings: list[Finding],
     ) -> ImageList:
-        proofs: dict[str, list[str]] = {}
+        proofs: dict[Reference, list[str]] = {}
         for static in component.images:
-            proofs.setdefault(static.resolve(self.environment), []).append(static.reason)
+            image = self._reference(static.resolve(self.environment), static.reason)
+            proofs.setdefault(image, []).append(static.reason)
         mentioned: list[ImageUse] = []
         for name in charts:
             chart, uses = surveys[name]
             required = [use for use in uses if use.is_required]
             for use in sorted(required, key=lambda u: (u.image, u)):
-                proofs.setdefault(_repository_text(use), []).append(str(use))
-            for image, reason in _derived(chart, self.components.rules(name)):
-                proofs.setdefault(image, []).append(reason)
+                image = self._reference(use.image, str(use))
+                proofs.setdefault(image, []).append(str(use))
+            for text, reason in _derived(chart, self.components.rules(name)):
+                proofs.setdefault(self._reference(text, reason), []).append(reason)
             findings += _unregistered(required)
             mentioned += [use for use in uses if not use.is_required]
-        listed = tuple(_listed(image, why, self.registry) for image, why in proofs.items())
+        listed = tuple(
+            ListedImage(reference=image, proofs=tuple(dict.fromkeys(why)))
+            for image, why in proofs.items()
+        )
         findings += _unlisted(mentioned, listed, self.components)
         platforms = component.platforms or self.components.platforms
         return ImageList(component=component.name, platforms=platforms, images=listed)
 
-
-def _listed(image: str, proofs: list[str], registry: str) -> ListedImage:
-    reference = Reference.parse(image).with_registry(registry)
-    if not reference.tag and reference.digest is None:
-        msg = f"{image}: an image without tag or digest cannot be listed"
-        raise ValidationError(msg, hint=f"correct the chart; needed by {proofs[0]}")
-    return ListedImage(reference=reference, proofs=tuple(dict.fromkeys(proofs)))
-
-
-def _repository_text(use: ImageUse) -> str:
-    """Return the image without its registry: a node looks for it in the one that it has."""
-    try:
-        reference = Reference.parse(use.image)
-    except ConfigError as exc:
-        msg = f"{exc.message}, named by {use}"
-        raise ValidationError(msg) from exc
-    return str(reference).removeprefix(f"{reference.registry}/")
+    def _reference(self, image: str, proof: str) -> Reference:
+        """Return the image in the registry of the lists: a node looks for it in the one it has."""
+        try:
+            reference = Reference.parse(image)
+        except ConfigError as exc:
+            msg = f"{exc.message}, named by {proof}"
+            raise ValidationError(msg) from exc
+        if not reference.tag:
+            msg = f"{image}: an image without a tag cannot be listed"
+            raise ValidationError(msg, hint=f"correct the chart; needed by {proof}")
+        return reference.with_registry(self.registry)
 
 
 def _derived(chart: Chart, rules: ChartRules) -> Iterable[tuple[str, str]]:
@@ -160,10 +163,10 @@ def _without_host(image: str) -> str:
     return str(reference).partition("/")[2]
 
 
-def _all(work: Callable[[str], _T], names: list[str]) -> list[_T]:
-    """Run ``work`` for every name; the first error is raised with the others' messages."""
+def _all(work: Callable[[_S], _T], subjects: list[_S]) -> list[_T]:
+    """Run ``work`` for every subject; the first error is raised with the others' messages."""
     with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        futures = [pool.submit(work, name) for name in names]
+        futures = [pool.submit(work, subject) for subject in subjects]
         errors = [exc for future in futures if (exc := future.exception()) is not None]
         for error in errors:
             if not isinstance(error, PackError):

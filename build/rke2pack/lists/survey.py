@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class Surveyor:
 
         Raises ValidationError, with Helm's message, naming the variant that does not render.
         """
-        variants = self._variants(rules)
+        variants = self.variants(rules)
         key = self._key(chart, variants)
         kept = _parse(self.cache.get(key))
         if kept is not None:
@@ -47,7 +47,8 @@ class Surveyor:
         self.cache.put(key, json.dumps([asdict(use) for use in uses]).encode())
         return uses
 
-    def _variants(self, rules: ChartRules) -> Mapping[str, Mapping[str, Any]]:
+    def variants(self, rules: ChartRules) -> Mapping[str, Mapping[str, Any]]:
+        """Return the values of each render of a chart, by the variant's name."""
         base = merged(registry_values(), rules.base)
         plain = {DEFAULT_VARIANT: {}, **rules.variants}
         named: dict[str, Mapping[str, Any]] = {}
@@ -82,9 +83,14 @@ def _parse(data: bytes | None) -> tuple[ImageUse, ...] | None:
     if data is None:
         return None
     try:
-        return tuple(ImageUse(**item) for item in json.loads(data))
-    except (ValueError, TypeError):
+        uses = tuple(ImageUse(**item) for item in json.loads(data))
+    except (ValueError, TypeError, RecursionError):
         return None
+    return uses if all(_is_well_formed(use) for use in uses) else None
+
+
+def _is_well_formed(use: ImageUse) -> bool:
+    return all(type(getattr(use, f.name)).__name__ == f.type for f in fields(use))
 
 
 @cache

@@ -24,6 +24,7 @@ HEADER = (
     "# Every image that an air-gapped RKE2 needs, one section per component.\n"
     "# Written by 'rke2pack images' from charts-manifest/; checked by 'rke2pack images --check'.\n"
 )
+_HEADING_START = "# component:"
 _HEADING = re.compile(r"# component: ([a-z0-9-]+)(?: \(([a-z0-9/, ]+)\))?\Z")
 
 
@@ -55,6 +56,8 @@ def parse(text: str, *, what: str) -> tuple[Section, ...]:
             if heading[1] in {section.component for section in sections}:
                 issues.append(f"line {number}: a second section for component {heading[1]}")
             sections.append(Section(component=heading[1], platforms=platforms, lines=lines))
+        elif line.startswith(_HEADING_START):
+            issues.append(f"line {number}: {line!r} is not a section's heading")
         elif line and not line.startswith("#"):
             issue = _issue(line, lines, has_section=bool(sections))
             issues += [f"line {number}: {issue}"] if issue else []

@@ -46,8 +46,11 @@ class Reference:
         ):
             registry, repository = first, path
         else:
-            registry, repository = DOCKER_HUB, name if slash else f"library/{name}"
+            registry, repository = DOCKER_HUB, name
+        registry, repository = _completed(registry, repository)
         problem = _problem(registry, repository, tag, has_tag=bool(colon and name != rest))
+        if not problem and at and ":" not in digest:
+            problem = "bad digest"
         if problem:
             msg = f"not an image reference: {text[:300]!r} ({problem})"
             raise ConfigError(msg)
@@ -60,12 +63,22 @@ class Reference:
 
     def with_registry(self, registry: str) -> Reference:
         """Return the same image as a node finds it with ``system-default-registry`` set."""
-        return replace(self, registry=registry)
+        registry, repository = _completed(registry, self.repository)
+        return replace(self, registry=registry, repository=repository)
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
         return f"{self.registry}/{self.repository}{tag}{digest}"
+
+
+def _completed(registry: str, repository: str) -> tuple[str, str]:
+    """Write Docker Hub's names in full: ``index.docker.io``, and ``library/`` before one word."""
+    if registry == f"index.{DOCKER_HUB}":
+        registry = DOCKER_HUB
+    if registry == DOCKER_HUB and repository and "/" not in repository:
+        repository = f"library/{repository}"
+    return registry, repository
 
 
 def _problem(registry: str, repository: str, tag: str, *, has_tag: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -62,17 +63,15 @@ def command(*, settings: Settings, console: Console, is_check: bool, explain: st
     if explain is not None:
         _explain(workspace, console, explain)
         return
-    console.step(
-        f"images: rendering the charts of {settings.tree} for {workspace.tree.kube_version}"
-    )
-    lists = build(workspace)
-    sections = _sections(workspace, lists)
-    is_own = not (settings.is_prime or settings.registry)
-    text_new = _images_text(workspace, sections) if is_own else workspace.tree.images_text
-    differences = compare(workspace, lists) if is_own else ()
-    console.findings(lists.findings)
-    if not is_check:
-        _write(workspace, console, sections, text_new, is_own=is_own)
+    kube = workspace.tree.kube_version
+    console.step(f"images: rendering the charts of {settings.tree} for {kube}")
+    with contextlib.nullcontext() if is_check else workspace.locked():
+        lists = build(workspace)
+        is_own = not (settings.is_prime or settings.registry)
+        differences = compare(workspace, lists) if is_own else ()
+        console.findings(lists.findings)
+        if not is_check:
+            _write(workspace, console, lists, is_own=is_own)
     _report(workspace, console, lists, differences)
     if is_check and differences:
         raise ValidationError(
@@ -146,15 +145,14 @@ def _images_text(workspace: Workspace, sections: tuple[text.Section, ...]) -> st
     return text.format_images(text.replaced(kept, sections, order=order))
 
 
-def _write(
-    workspace: Workspace,
-    console: Console,
-    sections: tuple[text.Section, ...],
-    new: str,
-    *,
-    is_own: bool,
-) -> None:
-    tree, settings = workspace.tree, workspace.settings
+def _write(workspace: Workspace, console: Console, lists: ImageLists, *, is_own: bool) -> None:
+    """Write the lists, and images.txt where it ``is_own``; with ``--dry-run`` only its diff."""
+    tree = workspace.tree
+    sections = _sections(workspace, lists)
+    new = _images_text(workspace, sections) if is_own else tree.images_text
+    if workspace.settings.is_dry_run:
+        console.data(unified_diff(tree.images_text, new, path=tree.images_path.name))
+        return
     platforms = _platforms(workspace)
     listed = text.list_files(sections, all_platforms=tree.components.platforms)
     chosen = {n: data for n, data in listed.items() if any(f".{p}." in n for p in platforms)}
@@ -162,12 +160,8 @@ def _write(
     if is_own:
         changes[tree.images_path] = new.encode()
     changes = {p: d for p, d in changes.items() if not p.is_file() or p.read_bytes() != d}
-    if settings.is_dry_run:
-        console.data(unified_diff(tree.images_text, new, path=tree.images_path.name))
-        return
     if changes:
-        with journal.locked(tree.root):
-            journal.apply(tree.root, changes)
+        journal.apply(tree.root, changes)
     for path in sorted(changes):
         console.line(f"written  {path.relative_to(tree.root)}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rke2pack import safeyaml
-from rke2pack.errors import ConfigError
+from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.helm.constraint import Constraint
 
 DEFAULT_VARIANT = "default"
@@ -90,7 +90,10 @@ class Components:
     @classmethod
     def parse(cls, text: str, *, what: str) -> Components:
         """Parse the file; raises ConfigError naming the place that is wrong."""
-        root = _Node(safeyaml.load(text, what=what), what)
+        try:
+            root = _Node(safeyaml.load(text, what=what), what)
+        except ValidationError as exc:
+            raise ConfigError(exc.message) from exc
         root.only("registry", "platforms", "helmChartSpec", "components", "charts")
         platforms = root.texts("platforms")
         found = tuple(_component(node, platforms) for node in root.items("components"))
@@ -191,7 +194,7 @@ def _component(node: _Node, platforms: tuple[str, ...]) -> Component:
     own = node.texts("platforms")
     wrong = [p for p in own if p not in platforms or not _PLATFORM.match(p)]
     if wrong or not _NAME.match(name):
-        msg = f"{node.where}: bad {'platform ' + wrong[0] if wrong else 'name ' + name!r}"
+        msg = f"{node.where}: bad {f'platform {wrong[0]!r}' if wrong else f'name {name!r}'}"
         raise ConfigError(msg)
     images = tuple(_static(item) for item in node.items("images"))
     return Component(name=name, charts=node.texts("charts"), images=images, platforms=own)
@@ -221,9 +224,14 @@ def _rules(node: _Node) -> ChartRules:
 
 def _derived(node: _Node) -> DerivedImages:
     node.only("tagValue", "versions", "images", "reason")
+    try:
+        versions = Constraint.parse(node.text("versions"))
+    except ConfigError as exc:
+        msg = exc.message if exc.message.startswith(node.where) else f"{node.where}: {exc.message}"
+        raise ConfigError(msg, hint=exc.hint) from exc
     return DerivedImages(
         tag_value=node.text("tagValue"),
-        versions=Constraint.parse(node.text("versions")),
+        versions=versions,
         images=node.texts("images"),
         reason=node.text("reason"),
     )

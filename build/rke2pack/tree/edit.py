@@ -18,10 +18,14 @@ from rke2pack.errors import ConfigError
 
 Path = tuple[str | int, ...]
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:/-]*\Z")
-_LOOKS_TYPED = re.compile(r"[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob][0-9a-fA-F_]+\Z")
+_LOOKS_TYPED = re.compile(
+    r"[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob][0-9a-fA-F_]+\Z|\d{4}-\d\d?-\d\d?\Z"
+)
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _DOUBLE = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _SINGLE = re.compile(r"'(?:[^'\n]|'')*'")
+_REST = re.compile(r"[ \t]*(?:[\r\n,\]}]|\Z)|[ \t]+#")
+_ONE_LINE = "write the value on one line, without anchors or tags"
 _BARE = re.compile(r"[^\s#\[\]{},&*!|>'\"%@`][^\s#,\[\]{}]*")
 
 
@@ -33,7 +37,7 @@ def parse(text: str, *, what: str) -> CommentedMap:
         line = exc.problem_mark.line + 1 if exc.problem_mark is not None else "?"
         msg = f"{what}: line {line}: {exc.problem or exc.context}"
         raise ConfigError(msg) from exc
-    except (YAMLError, ValueError) as exc:
+    except (YAMLError, ValueError, RecursionError) as exc:
         msg = f"{what}: not YAML: {' '.join(str(exc).split())}"
         raise ConfigError(msg) from exc
     if not isinstance(document, CommentedMap):
@@ -42,9 +46,9 @@ def parse(text: str, *, what: str) -> CommentedMap:
     return document
 
 
-def line_of(document: CommentedMap, path: Path) -> int:
+def line_of(document: CommentedMap, path: Path, *, what: str) -> int:
     """Return the 1-based line where the scalar at ``path`` stands."""
-    return _position(document, path)[0] + 1
+    return _position(document, path, what=what)[0] + 1
 
 
 def source_text(text: str, document: CommentedMap, path: Path, *, what: str) -> str:
@@ -81,21 +85,30 @@ def _written(value: str, first: str) -> str:
 
 
 def _span(text: str, document: CommentedMap, path: Path, *, what: str) -> tuple[int, int]:
-    line, column = _position(document, path)
+    line, column, value = _position(document, path, what=what)
     lines = text.splitlines(keepends=True)
     start = sum(len(each) for each in lines[:line]) + column
     form = {'"': _DOUBLE, "'": _SINGLE}.get(text[start : start + 1], _BARE)
     found = form.match(text, start)
-    if found is None:
+    if found is None or not _REST.match(text, found.end()) or _is_longer(value, found[0], form):
         msg = f"{what}: line {line + 1}: {'.'.join(map(str, path))} is not a one-line scalar"
-        raise ConfigError(msg, hint="write the value on one line, without anchors or tags")
+        raise ConfigError(msg, hint=_ONE_LINE)
     return start, found.end()
 
 
-def _position(document: CommentedMap, path: Path) -> tuple[int, int]:
+def _position(document: CommentedMap, path: Path, *, what: str) -> tuple[int, int, object]:
     node: Any = document
     for key in path[:-1]:
         node = node[key]
     last = path[-1]
-    position = node.lc.item(last) if isinstance(node, CommentedSeq) else node.lc.value(last)
-    return int(position[0]), int(position[1])
+    try:
+        position = node.lc.item(last) if isinstance(node, CommentedSeq) else node.lc.value(last)
+    except KeyError:
+        msg = f"{what}: {'.'.join(map(str, path))} comes from a merge key"
+        raise ConfigError(msg, hint=_ONE_LINE) from None
+    return int(position[0]), int(position[1]), node[last]
+
+
+def _is_longer(value: object, written: str, form: re.Pattern[str]) -> bool:
+    """Whether a plain scalar goes on behind its first word, perhaps on the next line."""
+    return form is _BARE and isinstance(value, str) and value != written

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rke2pack import files, journal, safeyaml
-from rke2pack.errors import ConfigError
+from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.helm.manifest import ChartReference, is_removed
 from rke2pack.tree.components import Components
 from rke2pack.tree.versions import ChartVersions
@@ -88,7 +88,10 @@ class NativeTree:
     def repositories(self) -> Mapping[str, str]:
         """repositories.yaml: name -> address; the first one is the default."""
         path = self.path("repositories.yaml")
-        document = safeyaml.load(files.read_text(path), what=str(path))
+        try:
+            document = safeyaml.load(files.read_text(path), what=str(path))
+        except ValidationError as exc:
+            raise ConfigError(exc.message) from exc
         entries = document.get("repositories") if isinstance(document, dict) else None
         if not isinstance(entries, list) or not entries:
             msg = f"{path}: there is no list 'repositories'"

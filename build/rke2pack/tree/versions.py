@@ -106,7 +106,7 @@ def _entry(text: str, document: Any, number: int, what: str) -> BundledChart:  #
         msg = f"{where}: needs version and filename"
         raise ConfigError(msg)
     path: edit.Path = ("charts", number, "version")
-    line = edit.line_of(document, path)
+    line = edit.line_of(document, path, what=what)
     written = edit.source_text(text, document, path, what=what)
     if edit.is_typed(written):
         msg = f"{what}: line {line}: version {written} is a number for YAML tools, not text"

@@ -28,9 +28,8 @@ def test_check_fails_with_each_line_and_its_proof(
     where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
 ) -> None:
     path = lab_tree / "images.txt"
-    path.write_text(
-        path.read_text().replace("harvester-csi-driver:v0.2.2", "harvester-csi-driver:v9")
-    )
+    wrong = path.read_text().replace("harvester-csi-driver:v0.2.2", "harvester-csi-driver:v9")
+    path.write_text(wrong)
     before = contents(lab_tree)
     answer = rke2pack("images", "--check", *where)
     assert answer.code == 7
@@ -39,7 +38,8 @@ def test_check_fails_with_each_line_and_its_proof(
         "  + harvester: docker.io/rancher/harvester-csi-driver:v0.2.2  "
         "(harvester-csi-driver 0.1.2300 (variant default), templates/daemonset.yaml: "
         "DaemonSet/harvester-csi-driver spec.template.spec.containers[1].image)\n"
-        "  - harvester: docker.io/rancher/harvester-csi-driver:v9  (no chart and no rule names it)\n"
+        "  - harvester: docker.io/rancher/harvester-csi-driver:v9  "
+        "(no chart and no rule names it)\n"
         "hint: run 'rke2pack images' and commit images.txt\n"
     )
     assert contents(lab_tree) == before

@@ -130,12 +130,14 @@ class _Known:
     def has_default(self, path: Path) -> bool:
         """Whether values.yaml has the path, or leaves its content free: ``{}``, null, a scalar."""
         node: Plain = self.defaults
+        is_chart = True  # a chart without defaults leaves nothing free
         for step in path:
-            if not isinstance(node, dict) or (not node and node is not self.defaults):
+            if not isinstance(node, dict) or (not node and not is_chart):
                 return True
             if step not in node:
                 return False
             node = node[str(step)]
+            is_chart = is_chart and step in self.subcharts
         return True
 
     def is_read(self, path: Path) -> bool:

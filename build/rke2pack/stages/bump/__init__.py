@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -15,7 +13,7 @@ from rke2pack.options import common_options
 from rke2pack.settings import Settings
 from rke2pack.stages.bump import plan as planning
 from rke2pack.stages.bump import report
-from rke2pack.stages.bump.plan import Plan
+from rke2pack.stages.bump.model import Plan
 from rke2pack.vcs import Checkout
 from rke2pack.workspace import Workspace
 
@@ -72,7 +70,7 @@ def command(
         msg = "--branch, --message and --signoff go with --commit"
         raise click.UsageError(msg)
     workspace = Workspace(settings=settings)
-    with _locked(workspace):
+    with workspace.locked():
         console.step(f"bump: {chart} {version} from {workspace.repository.url}")
         entry, resolution = planning.choose(workspace, chart, version)
         _say_choice(console, resolution, version)
@@ -83,6 +81,8 @@ def command(
         plan = planning.make(
             workspace, entry, resolution, moves_alone=moves_alone, allows_downgrade=allows_downgrade
         )
+        if report_file is not None:  # first: a report that cannot be written stops the bump
+            _write_report(workspace, plan, report_file)
         commit = None
         if is_commit and not settings.is_dry_run:
             commit = _commit(
@@ -92,21 +92,7 @@ def command(
             _write(workspace, plan)
     _tell(workspace, console, plan, commit)
     if report_file is not None:
-        files.write(
-            report_file,
-            report.markdown(
-                plan, workspace.tree.root, kube_version=workspace.tree.kube_version
-            ).encode(),
-        )
         console.line(f"report   {report_file}")
-
-
-@contextlib.contextmanager
-def _locked(workspace: Workspace) -> Iterator[None]:
-    """Hold the tree's lock, except for ``--dry-run``, which writes nothing."""
-    root = workspace.tree.root
-    with contextlib.nullcontext() if workspace.settings.is_dry_run else journal.locked(root):
-        yield
 
 
 def _say_choice(console: Console, resolution: Resolution, request: str) -> None:
@@ -137,6 +123,11 @@ def _nothing_to_do(chart: str, version: str, upstream: str) -> dict[str, object]
     }
 
 
+def _write_report(workspace: Workspace, plan: Plan, path: Path) -> None:
+    tree = workspace.tree
+    files.write(path, report.markdown(plan, tree.root, kube_version=tree.kube_version).encode())
+
+
 def _write(workspace: Workspace, plan: Plan) -> None:
     changes = {file.path: file.new for file in plan.files if file.is_changed}
     journal.apply(workspace.tree.root, changes)
@@ -163,11 +154,11 @@ def _commit(
 def _message(plan: Plan) -> str:
     main = plan.moves[0]
     subject = f"{main.entry.name}: bump {main.entry.version} to {main.version}"
-    return "\n".join([subject, "", *report.lines(plan)])
+    return "\n".join([subject, "", *report.lines(plan, is_full=False)])
 
 
 def _tell(workspace: Workspace, console: Console, plan: Plan, commit: str | None) -> None:
-    for line in report.lines(plan):
+    for line in report.lines(plan, is_full=console.verbosity > 0):
         console.line(line)
     console.findings(plan.findings)
     if workspace.settings.is_dry_run:

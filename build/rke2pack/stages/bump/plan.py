@@ -2,72 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from rke2pack.errors import ConfigError, PackError, ResolutionError, ValidationError
-from rke2pack.finding import Finding
-from rke2pack.helm.chart import KUBE_VERSION_ANNOTATION, UPSTREAM_VERSION_ANNOTATION, Chart
-from rke2pack.helm.constraint import KubeConstraint
+from rke2pack.errors import ResolutionError, ValidationError
+from rke2pack.helm.chart import Chart
 from rke2pack.helm.diff import ChartDiff, diff
-from rke2pack.helm.manifest import ChartReference
 from rke2pack.helm.version import ChartVersion, Resolution, resolve
 from rke2pack.lists import text
-from rke2pack.lists.model import ImageList, ImageLists
+from rke2pack.lists.model import ImageLists
+from rke2pack.stages.bump import checks, images
+from rke2pack.stages.bump.model import FileChange, Move, Plan
 from rke2pack.tree.versions import BundledChart
 from rke2pack.workspace import Workspace
 
 LISTS = "dist/images"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One chart that goes to another version; ``old`` is None where it is not to be had."""
-
-    entry: BundledChart
-    version: ChartVersion
-    source: str
-    reference: ChartReference
-    new: Chart
-    old: Chart | None
-    diff: ChartDiff | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
-    """A file that the bump owns, with its old and new content (old None: not there)."""
-
-    path: Path
-    old: bytes | None
-    new: bytes
-    is_tracked: bool
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether anything is to be written."""
-        return self.old != self.new
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageChange:
-    """What a component's section of images.txt gains and loses, gains with their proof."""
-
-    component: str
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    proofs: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A bump that is ready to be written; ``moves[0]`` is the chart that was asked for."""
-
-    resolution: Resolution
-    moves: tuple[Move, ...]
-    files: tuple[FileChange, ...]
-    images: tuple[ImageChange, ...]
-    findings: tuple[Finding, ...]
 
 
 def choose(workspace: Workspace, chart: str, request: str) -> tuple[BundledChart, Resolution]:
@@ -90,42 +38,37 @@ def make(
     companions = () if moves_alone else workspace.tree.versions.companions(entry.name)
     moving = [each for each in (entry, *companions) if each.version != target]
     for each in moving:
-        _check_direction(each, target, allows_downgrade=allows_downgrade)
+        checks.check_direction(each, target, allows_downgrade=allows_downgrade)
     moves = tuple(_move(workspace, each, target, is_companion=each is not entry) for each in moving)
-    findings = [finding for move in moves for finding in _chart_findings(workspace, move)]
+    findings = [finding for move in moves for finding in checks.findings(workspace, move)]
     versions = {**workspace.bundled(), **{move.entry.name: target for move in moves}}
     owners = [workspace.tree.components.of_chart(move.entry.name) for move in moves]
     affected = dict.fromkeys(owner.name for owner in owners if owner is not None)
-    lists = _lists(workspace, affected, versions)
-    findings += [*lists.findings, *_stale(workspace, affected)]
+    lists = images.build(workspace, affected, versions)
+    findings += [*lists.findings, *images.stale(workspace, affected)]
     return Plan(
         resolution=resolution,
         moves=moves,
         files=tuple(_files(workspace, moves, lists)),
-        images=_image_changes(workspace, lists),
+        images=images.changes(workspace, lists),
         findings=tuple(findings),
     )
-
-
-def _check_direction(entry: BundledChart, target: ChartVersion, *, allows_downgrade: bool) -> None:
-    if target < entry.version and not allows_downgrade:
-        msg = f"{entry.name}: {target} is older than the bundled {entry.version}"
-        raise ResolutionError(msg, hint="pass --allow-downgrade if that is meant")
 
 
 def _move(
     workspace: Workspace, entry: BundledChart, target: ChartVersion, *, is_companion: bool
 ) -> Move:
-    index = workspace.repository.index()
     try:
-        found = index.entry(entry.name, target)
+        found = workspace.repository.index().entry(entry.name, target)
     except ResolutionError as exc:
         if is_companion:
             exc.hint = "pass --only to leave the charts that move along where they are"
         raise
     new = workspace.chart(entry.name, target)
-    _check_kube_version(workspace, new)
-    old = _old_chart(workspace, entry)
+    checks.check_kube_version(workspace, new)
+    is_known = workspace.is_published(entry.name, entry.version)
+    old = workspace.chart(entry.name, entry.version) if is_known else None
+    difference, no_diff = _diff(workspace, old, new)
     return Move(
         entry=entry,
         version=target,
@@ -133,162 +76,21 @@ def _move(
         reference=workspace.reference(entry, found, new),
         new=new,
         old=old,
-        diff=_diff(workspace, old, new) if old is not None else None,
+        diff=difference,
+        no_diff=no_diff,
     )
 
 
-def _old_chart(workspace: Workspace, entry: BundledChart) -> Chart | None:
-    if entry.version.is_removed:
-        return None
-    try:
-        workspace.repository.index().entry(entry.name, entry.version)
-    except ResolutionError:
-        return None
-    return workspace.chart(entry.name, entry.version)
-
-
-def _diff(workspace: Workspace, old: Chart, new: Chart) -> ChartDiff:
-    rules = workspace.tree.components.rules(new.name)
-    return diff(
-        old, new, workspace.renderer, kube_version=workspace.tree.kube_version, base=rules.base
-    )
-
-
-def _check_kube_version(workspace: Workspace, chart: Chart) -> None:
+def _diff(workspace: Workspace, old: Chart | None, new: Chart) -> tuple[ChartDiff | None, str]:
+    """Compare, or say why not: a bundled version that does not render must not stay for that."""
+    if old is None:
+        return None, f"it is not in {workspace.repository.url}"
+    base = workspace.tree.components.rules(new.name).base
     kube = workspace.tree.kube_version
-    if chart.kube_version and not KubeConstraint.parse(chart.kube_version).is_satisfied_by(kube):
-        needs = f"needs Kubernetes {chart.kube_version}, the tree is for {kube}"
-        msg = f"{chart.name} {chart.version}: {needs}"
-        raise ValidationError(msg, hint="choose a chart version made for this Kubernetes version")
-
-
-def _chart_findings(workspace: Workspace, move: Move) -> list[Finding]:
-    chart, kube = move.new, workspace.tree.kube_version
-    subject = f"{chart.name} {chart.version}"
-    findings: list[Finding] = []
-    wanted = chart.annotations.get(KUBE_VERSION_ANNOTATION, "")
-    if wanted and not _satisfies(wanted, kube):
-        findings.append(
-            Finding(
-                severity="warning",
-                check="kube-version-annotation",
-                subject=subject,
-                expected=f"{KUBE_VERSION_ANNOTATION} that allows {kube}",
-                got=wanted,
-            )
-        )
-    upstream = chart.annotations.get(UPSTREAM_VERSION_ANNOTATION, "")
-    if upstream and upstream != move.version.upstream:
-        findings.append(
-            Finding(
-                severity="info",
-                check="upstream-version-annotation",
-                subject=subject,
-                expected=f"upstream version {move.version.upstream}",
-                got=upstream,
-            )
-        )
-    if move.old is None and not move.entry.version.is_removed:
-        findings.append(
-            Finding(
-                severity="warning",
-                check="old-version",
-                subject=f"{chart.name} {move.entry.version}",
-                expected="the bundled version in the chart repository, to explain the change",
-                got=f"not in {workspace.repository.url}",
-            )
-        )
-    return findings
-
-
-def _satisfies(wanted: str, kube: str) -> bool:
     try:
-        return KubeConstraint.parse(wanted).is_satisfied_by(kube)
-    except ConfigError:
-        return False
-
-
-def _lists(
-    workspace: Workspace, components: Mapping[str, None], versions: Mapping[str, ChartVersion]
-) -> ImageLists:
-    bundled = workspace.component_charts(components)
-    rules = workspace.tree.components
-    wanted = {
-        name: tuple(c for c in rules.get(name).charts if c in versions) for name in components
-    }
-    return workspace.builder(versions).build({**bundled, **wanted})
-
-
-def _stale(workspace: Workspace, components: Mapping[str, None]) -> list[Finding]:
-    """Find where images.txt was not what the bundled versions need, before this bump."""
-    available = {
-        name: version
-        for name, version in workspace.bundled().items()
-        if _is_published(workspace, name, version)
-    }
-    charts = workspace.component_charts(components)
-    known = {c: names for c, names in charts.items() if all(n in available for n in names)}
-    try:
-        before = workspace.builder(available).build(known)
-    except PackError as exc:
-        return [
-            Finding(
-                severity="warning",
-                check="old-list",
-                subject=", ".join(components),
-                expected="the bundled charts to render, to compare images.txt with them",
-                got=exc.message,
-            )
-        ]
-    written = _written(workspace)
-    return [
-        Finding(
-            severity="warning",
-            check="stale-list",
-            subject=f"images.txt, component {each.component}",
-            expected=f"before this bump {'' if is_missing else 'no '}{reference}",
-            got="it was missing" if is_missing else "it was listed",
-        )
-        for each in before.lists
-        for reference, is_missing in _differences(each, written.get(each.component, ()))
-    ]
-
-
-def _is_published(workspace: Workspace, name: str, version: ChartVersion) -> bool:
-    try:
-        workspace.repository.index().entry(name, version)
-    except ResolutionError:
-        return False
-    return True
-
-
-def _differences(images: ImageList, written: tuple[str, ...]) -> list[tuple[str, bool]]:
-    missing = [(r, True) for r in images.references if r not in written]
-    return missing + [(r, False) for r in written if r not in images.references]
-
-
-def _written(workspace: Workspace) -> Mapping[str, tuple[str, ...]]:
-    tree = workspace.tree
-    return {
-        s.component: s.references for s in text.parse(tree.images_text, what=str(tree.images_path))
-    }
-
-
-def _image_changes(workspace: Workspace, lists: ImageLists) -> tuple[ImageChange, ...]:
-    written = _written(workspace)
-    changes = []
-    for each in lists.lists:
-        has = written.get(each.component, ())
-        proofs = {str(image.reference): image.proofs for image in each.images}
-        changes.append(
-            ImageChange(
-                component=each.component,
-                added=tuple(r for r in each.references if r not in has),
-                removed=tuple(r for r in has if r not in each.references),
-                proofs=proofs,
-            )
-        )
-    return tuple(changes)
+        return diff(old, new, workspace.renderer, kube_version=kube, base=base), ""
+    except ValidationError as exc:
+        return None, exc.message
 
 
 def _files(workspace: Workspace, moves: tuple[Move, ...], lists: ImageLists) -> list[FileChange]:

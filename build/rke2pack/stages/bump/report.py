@@ -7,25 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from rke2pack.patch import unified_diff
-from rke2pack.stages.bump.plan import FileChange, ImageChange, Move, Plan
+from rke2pack.stages.bump.model import FileChange, ImageChange, Move, Plan
 
+MAX_LINES = 30
 _TEMPLATE = "report.md.j2"
 
 
-def lines(plan: Plan) -> Iterator[str]:
-    """Yield the summary for people."""
+def lines(plan: Plan, *, is_full: bool) -> Iterator[str]:
+    """Yield the summary for people; without ``is_full`` a long difference is cut."""
     for move in plan.moves:
         upstream = f"upstream {move.version.upstream}"
         yield f"{move.entry.name}: {move.entry.version} -> {move.version}  ({upstream})"
         yield f"  digest  {move.new.digest}"
         yield f"  source  {move.source}"
         if move.diff is not None:
-            yield from (f"  {line}" for line in move.diff.summary())
+            yield from _difference(move, move.diff.summary(), is_full=is_full)
     for change in plan.images:
         yield from _image_lines(change)
     for file in plan.files:
         if file.is_changed and file.is_tracked:
             yield f"changed  {file.path.name}"
+
+
+def _difference(move: Move, summary: tuple[str, ...], *, is_full: bool) -> Iterator[str]:
+    shown = summary if is_full or len(summary) <= MAX_LINES else summary[:MAX_LINES]
+    yield from (f"  {line}" for line in shown)
+    if len(shown) < len(summary):
+        command = f"rke2pack diff {move.entry.name} {move.entry.version} {move.version}"
+        yield f"  ... and {len(summary) - len(shown)} lines more: see them with '{command}'"
 
 
 def _image_lines(change: ImageChange) -> Iterator[str]:

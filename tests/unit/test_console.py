@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rke2pack.console import Console
+from rke2pack.errors import ResolutionError
+from rke2pack.finding import Finding
+
+FINDING = Finding(severity="warning", check="c", subject="s", expected="100 %", got="a\nb")
+ERROR = ResolutionError("no\nchart", hint="choose one", details=("one", "two"))
+
+
+def test_people_read_stderr_and_programs_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(verbosity=1)
+    console.step("step")
+    console.line("line")
+    console.detail("detail")
+    console.data("data\n")
+    console.document({"a": 1})
+    assert capsys.readouterr() == ("data\n", "step\nline\ndetail\n")
+
+
+@pytest.mark.parametrize(("verbosity", "shown"), [(-1, ""), (0, "s\nl\n"), (1, "s\nl\nd\n")])
+def test_verbosity_says_more_or_less(
+    capsys: pytest.CaptureFixture[str], verbosity: int, shown: str
+) -> None:
+    console = Console(verbosity=verbosity)
+    console.step("s")
+    console.line("l")
+    console.detail("d")
+    assert capsys.readouterr().err == shown
+
+
+def test_quiet_still_says_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    error = Finding(severity="error", check="c", subject="broken", expected="x", got="y")
+    console = Console(verbosity=-1)
+    console.findings([FINDING, error])
+    console.error(ERROR)
+    shown = capsys.readouterr().err
+    assert str(error) in shown
+    assert str(FINDING) not in shown
+    assert "error: no\nchart\n  one\n  two\nhint: choose one\n" in shown
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(is_json=True)
+    console.data("data\n")
+    console.document({"name": "é"})
+    console.error(ERROR)
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"name": "é"}
+    assert "é" in out
+
+
+def test_error_is_the_document_where_there_is_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(is_json=True).error(ERROR)
+    assert json.loads(capsys.readouterr().out) == {
+        "error": {
+            "kind": "ResolutionError",
+            "exit_code": 3,
+            "message": "no\nchart",
+            "hint": "choose one",
+            "details": ["one", "two"],
+        }
+    }
+
+
+def test_github_gets_annotations_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(is_github=True)
+    console.findings([FINDING])
+    console.error(ERROR)
+    lines = capsys.readouterr().err.splitlines()
+    assert "::error::no%0Achart" in lines
+    (warning,) = (line for line in lines if line.startswith("::warning::"))
+    assert "100 %25" in warning
+    assert "a%0Ab" in warning
+
+
+@pytest.mark.parametrize(("target", "reason"), [("pipe", errno.EPIPE), ("/dev/full", errno.ENOSPC)])
+def test_stdout_that_takes_nothing_is_an_error(target: str, reason: int) -> None:
+    program = (
+        "from rke2pack.console import Console; from rke2pack.errors import ToolError\n"
+        "import sys\n"
+        "try: Console().data('a' * 100000)\n"
+        "except ToolError as exc: sys.exit(exc.message)\n"
+    )
+    if target == "pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(target, os.O_WRONLY)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr == f"cannot write to stdout: {os.strerror(reason)}\n"
