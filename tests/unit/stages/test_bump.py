@@ -271,6 +271,46 @@ def test_a_bundled_version_that_nobody_has_is_a_finding(tmp_path: Path, rke2pack
     assert [f["check"] for f in answer.json["findings"]] == ["old-version"]
 
 
+def test_a_bundled_version_that_does_not_render_can_be_left(
+    tmp_path: Path, rke2pack: Rke2pack
+) -> None:
+    broken = {**chart("a", "1.0.000"), "templates/main.yaml": '{{ fail "not in this form" }}'}
+    repository = write_repository(tmp_path / "repo", broken, chart("a", "1.1.000", image="x/a:2"))
+    tree = write_tree(tmp_path / "tree", {"a": "1.0.000"})
+    where = ("--tree", tree, "--charts-repo", repository)
+    assert rke2pack("charts", "--references", *where).code == 0
+    report = tmp_path / "report.md"
+    answer = rke2pack("bump", "a", "latest", *where, "--report", report, "--json")
+    assert answer.code == 0, answer.err
+    assert [f["check"] for f in answer.json["findings"]] == ["old-version", "old-list"]
+    assert "not in this form" in answer.json["findings"][0]["got"]
+    assert "cannot be explained: `a 1.0.000 does not render" in report.read_text()
+
+
+def test_a_report_that_cannot_be_written_stops_the_bump(
+    lab_tree: Path, lab_charts: Path, rke2pack: Rke2pack
+) -> None:
+    before = contents(lab_tree)
+    where = ("--tree", lab_tree, "--charts-repo", lab_charts)
+    nowhere = lab_tree / "images.txt/report.md"
+    answer = rke2pack("bump", CHART, "0.2.10", *where, "--report", nowhere)
+    assert answer.code == 6
+    assert contents(lab_tree) == before
+
+
+def test_a_long_difference_is_cut_and_verbose_shows_it(tmp_path: Path, rke2pack: Rke2pack) -> None:
+    new = chart("a", "1.1.000", image="x/a:1")
+    new["values.yaml"] += "".join(f"value{number}: 1\n" for number in range(60))
+    repository = write_repository(tmp_path / "repo", chart("a", "1.0.000", image="x/a:1"), new)
+    tree = write_tree(tmp_path / "tree", {"a": "1.0.000"})
+    bundle(tree, rke2pack, repository)
+    where = ("--tree", tree, "--charts-repo", repository, "--dry-run")
+    short = rke2pack("bump", "a", "latest", *where)
+    assert "lines more: see them with 'rke2pack diff a 1.0.000 1.1.000'" in short.err
+    assert "value59" not in short.err
+    assert "value59" in rke2pack("bump", "a", "latest", *where, "-v").err
+
+
 def test_the_report_is_pull_request_text(
     lab_tree: Path, lab_charts: Path, rke2pack: Rke2pack, tmp_path: Path
 ) -> None:

@@ -104,6 +104,47 @@ def test_a_manifest_for_another_version_is_an_error(
     ) in answer.err
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (f"name: {CHART}\n", "name: another\n", "its name is another"),
+        ("bootstrap: true", "bootstrap: false", "its bootstrap is false"),
+        ("spec:\n", "spec:\n  failurePolicy: retry\n", "its spec has {'failurePolicy': 'retry'}"),
+    ],
+)
+def test_a_manifest_that_disagrees_is_an_error(  # noqa: PLR0917 - parameters and fixtures
+    old: str, new: str, why: str, where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    path = lab_tree / f"charts-manifest/{CHART}.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    answer = rke2pack("charts", CHART, *where)
+    assert answer.code == 2
+    assert f"of chart_versions.yaml: {why}\n" in answer.err
+
+
+def test_removed_and_bundled_do_not_mix(
+    where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    removed = lab_tree / "charts-manifest/rke2-snapshot-validation-webhook.yaml"
+    bundled = lab_tree / f"charts-manifest/{CHART}.yaml"
+    texts = removed.read_text(), bundled.read_text()
+    bundled.write_text(texts[0])
+    answer = rke2pack("charts", CHART, *where)
+    assert (answer.code, "it says that the chart was removed" in answer.err) == (2, True)
+    removed.write_text(texts[1])
+    answer = rke2pack("charts", "rke2-snapshot-validation-webhook", *where)
+    assert (answer.code, "it names version 0.2.900" in answer.err) == (2, True)
+
+
+def test_dry_run_builds_and_writes_nothing(
+    where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    before = contents(lab_tree)
+    answer = rke2pack("charts", "--dry-run", *where, "--json")
+    assert {each["status"] for each in answer.json["manifests"]} == {"built"}
+    assert contents(lab_tree) == before
+
+
 def test_other_bytes_than_reviewed_are_refused(
     where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
 ) -> None:
