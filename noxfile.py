@@ -35,6 +35,9 @@ LOCKS = {
 }
 
 
+programs: dict[object, Path] = {}  # of session env, by Python: --force-python makes another
+
+
 def install(session: nox.Session, *locks: str, then: tuple[str, ...] = ()) -> None:
     """Install locks, the project in place, and run `then`, unless that is what is there."""
     files = [f"requirements/{lock}.txt" for lock in locks]
@@ -59,14 +62,16 @@ def install(session: nox.Session, *locks: str, then: tuple[str, ...] = ()) -> No
 def env(session: nox.Session) -> None:
     """Make the one environment in which every word runs; the words do so by themselves."""
     install(session, "runtime")
+    programs[session.python] = Path(session.bin) / "rke2pack"
 
 
 def add_word(word: str, doc: str) -> None:
     """Make a session that runs ``rke2pack WORD`` in the environment that session env has made."""
 
     def run(session: nox.Session) -> None:
-        program = session.env_dir.with_name(session.env_dir.name.replace(word, "env", 1))
-        session.run(program / "bin" / "rke2pack", word, *session.posargs)
+        if session.python not in programs:
+            session.error("session env has made no environment")
+        session.run(programs[session.python], word, *session.posargs)
 
     run.__doc__ = doc
     nox.session(name=word, venv_backend="none", requires=["env"], default=False)(run)

@@ -18,7 +18,7 @@ import click
 
 from rke2pack import __version__
 from rke2pack.console import Console
-from rke2pack.errors import PackError
+from rke2pack.errors import ConfigError, PackError
 from rke2pack.options import App
 from rke2pack.settings import Settings
 
@@ -94,32 +94,40 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except click.ClickException as exc:
-        exc.show()
-        _console(context, arguments).failure(
-            type(exc).__name__, exc.exit_code, exc.format_message()
-        )
-        return exc.exit_code
+        _tell_wrong_call(exc, _console(context, arguments, app))
+        return ConfigError.exit_code
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
-        _console(context, arguments).failure("Interrupted", EXIT_INTERRUPTED, "interrupted")
+        _console(context, arguments, app).failure("Interrupted", EXIT_INTERRUPTED, "interrupted")
         return EXIT_INTERRUPTED
     except PackError as exc:
-        _console(context, arguments).error(exc)
+        _console(context, arguments, app).error(exc)
         return exc.exit_code
     except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug, shown whole
         traceback.print_exc()
         sys.stderr.write(
             "error: this is a bug in rke2pack; please report it with the lines above\n"
         )
-        _console(context, arguments).failure("Bug", EXIT_BUG, f"{type(exc).__name__}: {exc}")
+        _console(context, arguments, app).failure("Bug", EXIT_BUG, f"{type(exc).__name__}: {exc}")
         return EXIT_BUG
     return 0
 
 
-def _console(context: click.Context | None, arguments: list[str]) -> Console:
+def _tell_wrong_call(exc: click.ClickException, console: Console) -> None:
+    """Say what click says of a call in the form of every other error."""
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        exc.show()
+        return
+    context = exc.ctx if isinstance(exc, click.UsageError) else None
+    path = context.command_path if context else "rke2pack"
+    message = " ".join(exc.format_message().split())
+    console.error(ConfigError(message, hint=f"see '{path} --help'"))
+
+
+def _console(context: click.Context | None, arguments: list[str], app: App) -> Console:
     """Return the command's console, or one that the arguments ask for where it came to none."""
     console = context.meta.get("rke2pack.console") if context else None
-    return console or Console(is_json="--json" in arguments)
+    return console or Console(is_json="--json" in arguments, is_github=app.is_github)
 
 
 def _default_cache_dir() -> Path:

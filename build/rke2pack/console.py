@@ -1,8 +1,8 @@
 """What people see (stderr) and what programs read (stdout).
 
-On a terminal lines are coloured; in CI they are plain, and on GitHub findings
-and errors are annotations as well. With ``--json`` stdout carries exactly one
-document and nothing else.
+On a terminal lines are coloured; in CI and with NO_COLOR they are plain, and on
+GitHub findings and errors are annotations as well. With ``--json`` stdout
+carries exactly one document and nothing else.
 """
 
 from __future__ import annotations
@@ -109,9 +109,10 @@ class Console:
             return
         from rich.console import Console as Terminal  # noqa: PLC0415 - only for a terminal
 
-        Terminal(stderr=True, highlight=False, soft_wrap=True).print(
-            text, style=style or None, markup=False
-        )
+        terminal = Terminal(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        # rich takes NO_COLOR for the colours alone and would still write bold and dim.
+        is_styled = style and not terminal.no_color
+        terminal.print(text, style=style if is_styled else None, markup=False)
 
     def _annotate(self, severity: str, text: str) -> None:
         """Write a GitHub workflow command (docs: workflow-commands-for-github-actions)."""

@@ -69,7 +69,7 @@ def read_text(path: Path) -> str:
     with reported("read", path):
         if not path.is_file():
             msg = f"{path}: {'not a file' if path.exists() else 'no such file'}"
-            raise ConfigError(msg, hint="name the folder of the tree with --tree")
+            raise ConfigError(msg, hint="check the path")
         if path.stat().st_size > MAX_TEXT_BYTES:
             msg = f"{path}: larger than {MAX_TEXT_BYTES} bytes"
             raise ConfigError(msg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,19 +28,7 @@ class App:
     open_lab: Callable[[Settings, Console], AbstractContextManager[Settings]]
 
 
-_COMMON: tuple[Callable[[_F], _F], ...] = (
-    click.option(
-        "--tree",
-        type=_FOLDER,
-        default=Path(),
-        show_default="this folder",
-        help="The tree to work in.",
-    ),
-    click.option(
-        "--charts-repo",
-        metavar="NAME|URL|DIR",
-        help="Chart repository: a name of repositories.yaml, an address, or a folder.",
-    ),
+_IMAGES: tuple[Callable[[_F], _F], ...] = (
     click.option(
         "--registry",
         metavar="HOST",
@@ -65,6 +53,20 @@ _COMMON: tuple[Callable[[_F], _F], ...] = (
         "is_prime",
         is_flag=True,
         help="The images of Rancher Prime (global.prime.enabled).",
+    ),
+)
+_COMMON: tuple[Callable[[_F], _F], ...] = (
+    click.option(
+        "--tree",
+        type=_FOLDER,
+        default=Path(),
+        show_default="this folder",
+        help="The tree to work in.",
+    ),
+    click.option(
+        "--charts-repo",
+        metavar="NAME|URL|DIR",
+        help="Chart repository: a name of repositories.yaml, an address, or a folder.",
     ),
     click.option(
         "--cache-dir",
@@ -100,35 +102,45 @@ _COMMON: tuple[Callable[[_F], _F], ...] = (
 
 
 def common_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the common options; it is called with ``settings`` and ``console``."""
+    """Give a command all common options; it is called with ``settings`` and ``console``."""
+    return _with(function, (*_COMMON[:2], *_IMAGES, *_COMMON[2:]))
+
+
+def chart_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options but those that select images and their registry."""
+    return _with(function, _COMMON)
+
+
+def _with(
+    function: Callable[..., None], options: tuple[Callable[[_F], _F], ...]
+) -> Callable[..., None]:
 
     @click.pass_obj
     @functools.wraps(function)
-    def wrapper(app: App, /, **options: Any) -> None:  # noqa: ANN401 - click passes options by name
+    def wrapper(app: App, /, **given: Any) -> None:  # noqa: ANN401 - click passes options by name
         console = Console(
-            is_json=options.pop("is_json"),
-            verbosity=-1 if options.pop("quiet") else options["verbose"],
+            is_json=given.pop("is_json"),
+            verbosity=-1 if given.pop("quiet") else given["verbose"],
             is_github=app.is_github,
         )
-        options.pop("verbose")
+        given.pop("verbose")
         click.get_current_context().find_root().meta["rke2pack.console"] = console
-        settings = _settings(app, options)
+        settings = _settings(app, given)
         if not settings.is_lab:
-            function(settings=settings, console=console, **options)
+            function(settings=settings, console=console, **given)
             return
         with app.open_lab(settings, console) as lab_settings:
-            function(settings=lab_settings, console=console, **options)
+            function(settings=lab_settings, console=console, **given)
 
-    for option in reversed(_COMMON):
+    for option in reversed(options):
         wrapper = option(wrapper)
     return wrapper
 
 
-def _settings(app: App, options: dict[str, Any]) -> Settings:
-    """Take the common options out of ``options``; what is left are the command's own."""
-    cache_dir = options.pop("cache_dir") or app.default_cache_dir
+def _settings(app: App, given: dict[str, Any]) -> Settings:
+    """Take the common options out of ``given``; what is left are the command's own."""
+    unset: dict[str, Any] = {"registry": None, "platforms": (), "components": (), "is_prime": False}
     names = [name for name in Settings.__dataclass_fields__ if name != "cache_dir"]
-    return replace(
-        Settings(cache_dir=cache_dir, **{name: options.pop(name) for name in names}),
-        cache_dir=Path(cache_dir),
-    )
+    values = {name: given.pop(name) if name in given else unset[name] for name in names}
+    cache_dir = given.pop("cache_dir") or app.default_cache_dir
+    return Settings(cache_dir=Path(cache_dir), **values)

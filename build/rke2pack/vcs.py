@@ -61,15 +61,30 @@ class Checkout:
     ) -> str:
         """Commit exactly these files, on a new branch where one is named; return the commit's id.
 
-        What else is staged stays staged and uncommitted.
+        What else is staged stays staged and uncommitted. Where git refuses,
+        branch and staging are put back and ToolError is raised; the files stay.
         """
         names = _absolute(paths)
-        if branch is not None:
-            self._git("switch", "--quiet", "--create", branch)
-        self._git("add", "--", *names)
+        before = self._head()
         options = ["--signoff"] if is_signed_off else []
-        self._git("commit", "--quiet", "--only", *options, "--message", message, "--", *names)
+        try:
+            if branch is not None:
+                self._git("switch", "--quiet", "--create", branch)
+            self._git("add", "--", *names)
+            self._git("commit", "--quiet", "--only", *options, "--message", message, "--", *names)
+        except ToolError:
+            self._git("reset", "--quiet", "--", *names)
+            if branch is not None and self._head() != before:
+                self._git("switch", "--quiet", *before)
+                self._git("branch", "--quiet", "--delete", "--force", branch)
+            raise
         return str(self._repo.head.commit.hexsha)
+
+    def _head(self) -> tuple[str, ...]:
+        """Return what ``git switch`` needs to come back here: a branch, or a detached commit."""
+        if self._repo.head.is_detached:
+            return ("--detach", str(self._repo.head.commit.hexsha))
+        return (str(self._repo.active_branch.name),)
 
     def _refuse_open_merge(self) -> None:
         if (Path(self._repo.git_dir) / "MERGE_HEAD").exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from urllib.parse import urljoin
 
 from rke2pack import journal
 from rke2pack.address import redact
-from rke2pack.errors import ConfigError, IntegrityError
+from rke2pack.errors import ConfigError, IntegrityError, RegistryError
 from rke2pack.files import Cache
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.index import IndexEntry
@@ -22,6 +23,7 @@ from rke2pack.helm.repository import Access, ChartRepository, open_repository
 from rke2pack.helm.version import ChartVersion
 from rke2pack.lists.build import Builder
 from rke2pack.lists.survey import Surveyor
+from rke2pack.oci.reference import Reference
 from rke2pack.settings import Settings
 from rke2pack.tree.native import NativeTree
 from rke2pack.tree.versions import BundledChart
@@ -93,7 +95,7 @@ class Workspace:
             environment=self.tree.environment,
             fetch=lambda name: self.chart(name, versions[name]),
             surveyor=surveyor,
-            registry=self.settings.registry or components.registry,
+            registry=self.registry,
         )
 
     def chart(self, name: str, version: ChartVersion) -> Chart:
@@ -125,13 +127,45 @@ class Workspace:
         return {c.name: c.version for c in self.tree.versions.charts if not c.version.is_removed}
 
     def bundled_chart(self, name: str) -> BundledChart:
-        """Return the tree's entry of a chart; raises ConfigError with the names there are."""
+        """Return the tree's entry of a chart; raises ConfigError with the next step."""
         entry = self.tree.versions.get(name)
-        if entry is None:
-            names = ", ".join(chart.name for chart in self.tree.versions.charts)
-            msg = f"{name}: the tree bundles no such chart"
-            raise ConfigError(msg, hint=f"choose one of: {names}")
-        return entry
+        if entry is not None:
+            return entry
+        names = [chart.name for chart in self.tree.versions.charts]
+        close = get_close_matches(name, names, n=1, cutoff=0.8)
+        if close:
+            hint = f"did you mean {close[0]}?"
+        elif self._is_in_repository(name):
+            hint = (
+                "the chart repository has it; add an entry to chart_versions.yaml and to "
+                "components.yaml, then run 'rke2pack charts --references' and 'rke2pack images'"
+            )
+        else:
+            hint = f"choose one of: {', '.join(names)}"
+        msg = f"{name}: the tree bundles no such chart"
+        raise ConfigError(msg, hint=hint)
+
+    def _is_in_repository(self, name: str) -> bool:
+        """Whether the chart repository is known to have a chart; only for a better hint."""
+        try:
+            return name in self.repository.index().charts
+        except RegistryError:
+            return False
+
+    @cached_property
+    def registry(self) -> str:
+        """The registry of the lists: ``--registry``, or the tree's; raises ConfigError."""
+        asked = self.settings.registry
+        if asked is None:
+            return self.tree.components.registry
+        try:
+            parsed = Reference.parse(f"{asked}/x/y").registry
+        except ConfigError:
+            parsed = ""
+        if parsed != asked:
+            msg = f"{asked!r}: not a registry"
+            raise ConfigError(msg, hint="write it as HOST or HOST:PORT, e.g. registry.example.com")
+        return asked
 
     def component_charts(self, components: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Component -> its bundled charts, in the order of components.yaml.

@@ -89,21 +89,38 @@ def code_and_error(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "path"),
     [
-        (["bump", CHART], "Missing argument 'VERSION'."),
-        (["bump", CHART, "1", "--nonsense"], "No such option '--nonsense'."),
-        (["bump", CHART, "1", "--branch", "b"], "--branch, --message and --signoff go with"),
-        (["bum"], "No such command 'bum'."),
+        (["bump", CHART], "Missing argument 'VERSION'.", "rke2pack bump"),
+        (["bump", CHART, "1", "--nonsense"], "No such option '--nonsense'.", "rke2pack bump"),
+        (["bump", CHART, "1", "--branch", "b"], "--branch, --message and", "rke2pack bump"),
+        (["diff", CHART, "1", "2", "--tree", __file__], "Invalid value for", "rke2pack diff"),
+        (["bum"], "No such command 'bum'.", "rke2pack"),
     ],
 )
-def test_wrong_call_is_2(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+def test_wrong_call_is_2_and_shown_as_any_other_error(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str, path: str
 ) -> None:
     code, said, shown = code_and_error(capsys, arguments)
     assert code == 2
-    assert said.replace("option:", "option").startswith(message[:-1])
-    assert "Usage: rke2pack" in shown
+    assert said.startswith(message)
+    assert shown == f"error: {said}\nhint: see '{path} --help'\n"
+
+
+def test_wrong_call_is_annotated_on_github(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert cli.run(["bum"]) == 2
+    assert "::error::No such command 'bum'." in capsys.readouterr().err
+
+
+def test_no_word_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("Usage: rke2pack [OPTIONS] COMMAND")
+    assert "error:" not in shown.err
+    assert shown.out == ""
 
 
 def test_wrong_tree_is_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -111,6 +128,19 @@ def test_wrong_tree_is_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert code == 2
     assert said == f"{tmp_path}: not a tree, it has no charts-manifest/chart_versions.yaml"
     assert f"error: {said}\nhint: name the folder of the tree with --tree\n" in shown
+
+
+@pytest.mark.parametrize("lab", [[], ["--lab"]], ids=str)
+def test_this_folder_that_is_no_tree_is_told_whole(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    lab: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = code_and_error(capsys, ["images", *lab])
+    assert code == 2
+    assert said == f"{tmp_path}: not a tree, it has no charts-manifest/chart_versions.yaml"
 
 
 def test_unknown_version_is_3(capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
@@ -225,7 +255,7 @@ def test_environment_sets_options(
     before = content(tree)
     assert cli.run(["bump", CHART, "0.2.1100"]) == 0
     shown = capsys.readouterr()
-    assert "dry run: nothing was written" in shown.err
+    assert "\ndry run: " in shown.err
     assert "+  - version: 0.2.1100" in shown.out
     assert content(tree) == before
 

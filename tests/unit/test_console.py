@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -80,6 +81,46 @@ def test_github_gets_annotations_on_one_line(capsys: pytest.CaptureFixture[str])
     (warning,) = (line for line in lines if line.startswith("::warning::"))
     assert "100 %25" in warning
     assert "a%0Ab" in warning
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """Make stderr a terminal; no fixture, as pytest sets stderr anew between it and the test."""
+    found = Screen()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stderr", found)
+    return found
+
+
+def test_terminal_gets_styles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR")
+    shown = screen(monkeypatch)
+    console = Console(verbosity=1)
+    console.step("step")
+    console.line("docker.io/a:key:b [bold]")
+    console.detail("detail")
+    console.error(ERROR)
+    assert shown.getvalue() == (
+        "\x1b[1mstep\x1b[0m\ndocker.io/a:key:b [bold]\n\x1b[2mdetail\x1b[0m\n"
+        "\x1b[1;31merror: no\x1b[0m\n\x1b[1;31mchart\x1b[0m\n  one\n  two\nhint: choose one\n"
+    )
+
+
+def test_no_color_leaves_out_bold_and_dim_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown = screen(monkeypatch)
+    console = Console(verbosity=1)
+    console.step("step")
+    console.detail("detail")
+    console.findings([FINDING])
+    console.error(ERROR)
+    assert shown.getvalue() == (
+        f"step\ndetail\n{FINDING}\nerror: no\nchart\n  one\n  two\nhint: choose one\n"
+    )
 
 
 @pytest.mark.parametrize(("target", "reason"), [("pipe", errno.EPIPE), ("/dev/full", errno.ENOSPC)])

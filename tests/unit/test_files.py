@@ -76,6 +76,7 @@ def test_unreadable_text_is_named(
     with pytest.raises(ConfigError) as error:
         files.read_text(path)
     assert error.value.message == message.format(path)
+    assert error.value.hint == ("check the path" if content is None else None)
 
 
 def test_folder_is_no_text(tmp_path: Path) -> None:

@@ -24,19 +24,21 @@ LAYERS: Final = (
 )
 STRANGERS: Final = {"helm", "oci"}
 HOMES: Final = {
+    "backports": ("oci.coding",),
     "click": ("cli", "lab.tour", "options", "stages"),
+    "compression": ("oci.coding",),  # part of Python since 3.14
     "deflate": ("helm.archive",),
     "docker": ("engine",),
     "git": ("vcs",),
     "helm_python": ("helm.render",),
     "jinja2": ("stages",),
     "platformdirs": ("cli", "settings"),
-    "requests": ("http",),
+    "requests": ("http", "oci.answer", "oci.wire"),
     "rich": ("console",),
     "ruamel": ("tree",),
     "semver": ("helm.version",),
-    "tenacity": ("http",),
-    "urllib3": ("http",),
+    "tenacity": ("http", "oci.wire"),
+    "urllib3": ("http", "oci.answer", "oci.wire"),
     "yaml": ("safeyaml", "helm.manifest"),
 }
 PACKAGE: Final = "rke2pack"

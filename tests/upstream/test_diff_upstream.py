@@ -104,8 +104,8 @@ def test_the_example_bump_moves_one_default_and_no_image(
     deployment = f"Deployment kube-system/{CLOUD_PROVIDER}"
     assert found.summary() == (
         f"values: cloudConfigPath: {moved}",
-        f"questions: cloudConfigPath: default {moved}",
         "images: no changes",
+        f"questions: cloudConfigPath: default {moved}",
         f"objects: changed {deployment} (1 field, its pods are replaced)",
         f"objects:   spec.template.spec.volumes[cloud-config].hostPath.path: {moved}",
         "objects: 2 objects with new version labels only",

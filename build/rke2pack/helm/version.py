@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import total_ordering
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ from rke2pack.helm.constraint import Constraint, Numbers
 _TEXT = re.compile(r"(v?)(\d+(?:\.\d+)*)(?:-([0-9A-Za-z.-]+))?(?:\+([0-9A-Za-z.-]+))?\Z", re.ASCII)
 _PACKAGED = re.compile(r".*\d\d\d\Z", re.ASCII)
 _RUNS = re.compile(r"\d+|[A-Za-z]+", re.ASCII)
+_NUMBERS = re.compile(r"\d+(?:\.\d+)*", re.ASCII)
 _RKE2 = re.compile(r"v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)\+rke2r(\d+)\Z", re.ASCII)
 _RANGE_SIGNS = re.compile(r"[<>=~^|,*!\s]|(?:^|\.)[xX](?:\.|\Z)")
 _PRERELEASES = frozenset({"alpha", "beta", "rc", "dev", "pre", "snapshot"})
@@ -76,6 +77,11 @@ class ChartVersion:
         suffix = _TEXT.match(self.text)
         words = _RUNS.findall(suffix[3] or "") if suffix else []
         return bool(words) and words[0].lower() in _PRERELEASES
+
+    def with_other_prefix(self) -> ChartVersion:
+        """Return the same version without its leading ``v``, or with one."""
+        text = self.text.removeprefix("v")
+        return ChartVersion(text if text != self.text else f"v{text}")
 
     @property
     def is_removed(self) -> bool:
@@ -149,19 +155,34 @@ def resolve(request: str, available: Iterable[ChartVersion], *, chart: str) -> R
 
     In this order: a packaged version as it stands (``0.2.1000``), ``latest``, a
     range over upstream versions (``0.2.x``, ``~0.2``, ``>=0.2.10 <0.3``), an
-    upstream version (``0.2.10``: its newest packageVersion). Raises
-    ResolutionError with the nearest candidates.
+    upstream version (``0.2.10``: its newest packageVersion). A version that is
+    not there as written is looked for with or without its leading ``v``, and
+    ``rule`` says so. Raises ResolutionError with the nearest candidates.
     """
     versions = sorted(available, reverse=True)
     request = request.strip()
+    found = _matching(request, versions) or _matching_other_v(request, versions)
+    if found is None:
+        raise _unresolved(request, versions, chart=chart)
+    return found
+
+
+def _matching(request: str, versions: list[ChartVersion]) -> Resolution | None:
     exact = next((v for v in versions if v.text == request), None)
     if exact is not None:
         return Resolution(version=exact, rule="packaged version")
     rule, matches = _rule(request)
     found = [v for v in versions if matches(v)]
-    if not found:
-        raise _unresolved(request, versions, chart=chart)
-    return Resolution(version=found[0], rule=rule, others=tuple(found[1:]))
+    return Resolution(version=found[0], rule=rule, others=tuple(found[1:])) if found else None
+
+
+def _matching_other_v(request: str, versions: list[ChartVersion]) -> Resolution | None:
+    """Resolve a version written as its git tag is, or as its git tag is not."""
+    if not _TEXT.match(request):  # a range ignores v in any case
+        return None
+    has_v = request.startswith("v")
+    found = _matching(request[1:] if has_v else f"v{request}", versions)
+    return found and replace(found, rule=f"{found.rule}, {'without' if has_v else 'with'} v")
 
 
 def _rule(request: str) -> tuple[str, Callable[[ChartVersion], bool]]:
@@ -202,17 +223,23 @@ def _unresolved(request: str, versions: list[ChartVersion], *, chart: str) -> Re
 def nearest_versions(
     request: str, versions: Iterable[ChartVersion], *, count: int = 4
 ) -> list[ChartVersion]:
-    """Return the versions that stand around ``request`` in the order, newest first."""
-    numbers = [int(n) for n in re.findall(r"\d+", request)]
+    """Return the versions around ``request``'s place in the order, nearest first.
+
+    A range stands where its first numbers do; a request without numbers, as
+    one above all versions, has the newest.
+    """
     ordered = sorted(versions, reverse=True)
+    numbers = _NUMBERS.search(request)
+    if numbers is None:
+        return ordered[:count]
+    place = core_numbers(ChartVersion(numbers[0]).upstream)
 
-    def distance(version: ChartVersion) -> list[int]:
-        own = [int(n) for n in re.findall(r"\d+", version.upstream)]
-        width = max(len(own), len(numbers))
-        padded = [a + [0] * (width - len(a)) for a in (own, numbers)]
-        return [abs(a - b) for a, b in zip(*padded, strict=True)]
+    def distance(version: ChartVersion) -> tuple[int, ...]:
+        # Signs are kept: 0.3.0 is (0, 1, -10) from 0.2.10, nearer than 0.1.9 with (0, 1, 1).
+        low, high = sorted((core_numbers(version.upstream), place))
+        return tuple(b - a for a, b in zip(low, high, strict=True))
 
-    return sorted(sorted(ordered, key=distance)[:count], reverse=True)
+    return sorted(ordered, key=distance)[:count]
 
 
 def _sort_key(text: str) -> tuple[object, ...]:

@@ -44,7 +44,7 @@ def opened(settings: Settings, console: Console) -> Iterator[Settings]:
                 cache_dir=root / "cache",
                 is_offline=False,
             )
-            Workspace(settings=lab_settings).write_references()
+            Workspace(settings=replace(lab_settings, is_dry_run=False)).write_references()
             yield lab_settings
 
 
@@ -52,13 +52,13 @@ def _refuse(settings: Settings) -> None:
     if settings.charts_repo is not None:
         msg = "--lab brings its own chart repository, --charts-repo cannot go with it"
         raise ConfigError(msg, hint="leave out one of the two")
+    if not (settings.tree / FOLDER / "chart_versions.yaml").is_file():
+        msg = f"{settings.tree.absolute()}: not a tree, it has no {FOLDER}/chart_versions.yaml"
+        raise ConfigError(msg, hint="name the folder of the tree with --tree")
 
 
 def _copy(tree: Path, scratch: Path) -> None:
     """Copy the tree's data files, and nothing else, into an empty folder."""
-    if not (tree / FOLDER / "chart_versions.yaml").is_file():
-        msg = f"{tree}: not a tree, it has no {FOLDER}/chart_versions.yaml"
-        raise ConfigError(msg, hint="name the folder of the tree with --tree")
     with files.reported("copy the tree to", scratch):
         if scratch.exists():
             shutil.rmtree(scratch)

@@ -10,7 +10,7 @@ import click
 from rke2pack.console import Console
 from rke2pack.errors import ToolError
 from rke2pack.lab import scratch
-from rke2pack.options import App, common_options
+from rke2pack.options import App, chart_options
 from rke2pack.settings import Settings
 from rke2pack.stages.bump import command as bump
 from rke2pack.stages.charts import command as charts
@@ -30,7 +30,7 @@ STEPS: tuple[tuple[click.Command, tuple[str, ...]], ...] = (
 
 
 @click.command("lab", short_help="Show everything on this machine, without a network.")
-@common_options
+@chart_options
 def command(*, settings: Settings, console: Console) -> None:
     """Run every command on the built-in charts, in one scratch copy of the tree.
 

@@ -18,6 +18,7 @@ from rke2pack.oci.reference import Reference
 from rke2pack.tree.components import ChartRules, Component, Components
 
 _WORKERS = 4
+_FLOATING = frozenset({"latest", "main", "master", "dev", "edge", "nightly"})
 _S = TypeVar("_S")
 _T = TypeVar("_T")
 
@@ -83,6 +84,7 @@ class Builder:
             ListedImage(reference=image, proofs=tuple(dict.fromkeys(why)))
             for image, why in proofs.items()
         )
+        findings += _floating(listed)
         findings += _unlisted(mentioned, listed, self.components)
         platforms = component.platforms or self.components.platforms
         return ImageList(component=component.name, platforms=platforms, images=listed)
@@ -132,6 +134,21 @@ def _unregistered(uses: Iterable[ImageUse]) -> list[Finding]:
             got=f"{use.image} ({use.object} {use.path}, variant {use.variant})",
         )
         for use in seen.values()
+    ]
+
+
+def _floating(listed: Iterable[ListedImage]) -> list[Finding]:
+    """Images whose tag is moved by their makers, so that a list names no content."""
+    return [
+        Finding(
+            severity="warning",
+            check="floating-tag",
+            subject=str(image.reference),
+            expected="a tag that stays",
+            got=f"{image.reference.tag} ({image.proofs[0]})",
+        )
+        for image in listed
+        if image.reference.tag in _FLOATING
     ]
 
 

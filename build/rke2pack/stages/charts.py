@@ -13,7 +13,7 @@ from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError
 from rke2pack.helm import manifest
 from rke2pack.helm.manifest import ChartReference
-from rke2pack.options import common_options
+from rke2pack.options import chart_options
 from rke2pack.settings import Settings
 from rke2pack.tree.versions import BundledChart
 from rke2pack.workspace import Workspace
@@ -37,7 +37,7 @@ class Built:
 
 
 @click.command("charts", short_help="Build the HelmChart manifests with chartContent.")
-@common_options
+@chart_options
 @click.argument("charts", nargs=-1, metavar="[CHART]...")
 @click.option(
     "--output",

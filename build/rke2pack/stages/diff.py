@@ -10,13 +10,13 @@ from rke2pack import files
 from rke2pack.console import Console
 from rke2pack.helm.diff import UserValues, diff
 from rke2pack.helm.version import resolve
-from rke2pack.options import common_options
+from rke2pack.options import chart_options
 from rke2pack.settings import Settings
 from rke2pack.workspace import Workspace
 
 
 @click.command("diff", short_help="Explain what changes between two versions of a chart.")
-@common_options
+@chart_options
 @click.argument("chart")
 @click.argument("old")
 @click.argument("new")

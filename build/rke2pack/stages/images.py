@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -12,30 +11,14 @@ import click
 from rke2pack import journal
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
-from rke2pack.lists import text
+from rke2pack.lists import files, text
+from rke2pack.lists.files import Difference
 from rke2pack.lists.model import ImageLists
 from rke2pack.oci.reference import DOCKER_HUB
 from rke2pack.options import common_options
 from rke2pack.patch import unified_diff
 from rke2pack.settings import Settings
 from rke2pack.workspace import Workspace
-
-LISTS = "dist/images"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One line that images.txt has too much (``is_missing`` false) or lacks."""
-
-    component: str
-    reference: str
-    is_missing: bool
-    proof: str
-
-    def __str__(self) -> str:
-        """Write the difference as one line with its proof."""
-        sign = "+" if self.is_missing else "-"
-        return f"{sign} {self.component}: {self.reference}  ({self.proof})"
 
 
 @click.command(
@@ -63,17 +46,21 @@ def command(*, settings: Settings, console: Console, is_check: bool, explain: st
     if explain is not None:
         _explain(workspace, console, explain)
         return
+    is_own = not (settings.is_prime or settings.registry)
+    if is_check and not is_own:
+        msg = "--check compares images.txt, which is not for --registry and --prime"
+        raise ConfigError(msg, hint="leave them out, or compare the lists in dist/images/")
+    platforms = _platforms(workspace)
     kube = workspace.tree.kube_version
     console.step(f"images: rendering the charts of {settings.tree} for {kube}")
     with contextlib.nullcontext() if is_check else workspace.locked():
         lists = build(workspace)
-        is_own = not (settings.is_prime or settings.registry)
-        differences = compare(workspace, lists) if is_own else ()
         console.findings(lists.findings)
+        differences = _compare(workspace, lists) if is_check else ()
         if not is_check:
-            _write(workspace, console, lists, is_own=is_own)
+            _write(workspace, console, lists, platforms, is_own=is_own)
     _report(workspace, console, lists, differences)
-    if is_check and differences:
+    if differences:
         raise ValidationError(
             f"{workspace.tree.images_path}: "
             f"{len(differences)} lines differ from what the charts need",
@@ -88,75 +75,34 @@ def build(workspace: Workspace) -> ImageLists:
     return workspace.builder(workspace.bundled()).build(wanted)
 
 
-def compare(workspace: Workspace, lists: ImageLists) -> tuple[Difference, ...]:
+def _compare(workspace: Workspace, lists: ImageLists) -> tuple[Difference, ...]:
     """Return where images.txt differs from ``lists``, each line with its proof."""
-    path = workspace.tree.images_path
-    written = {
-        s.component: set(s.references)
-        for s in text.parse(workspace.tree.images_text, what=str(path))
-    }
-    found: list[Difference] = []
-    for each in lists.lists:
-        has = written.get(each.component, set())
-        proofs = {str(image.reference): image.proofs[0] for image in each.images}
-        found += [
-            Difference(component=each.component, reference=r, is_missing=True, proof=proofs[r])
-            for r in each.references
-            if r not in has
-        ]
-        found += [
-            Difference(
-                component=each.component,
-                reference=r,
-                is_missing=False,
-                proof="no chart and no rule names it",
-            )
-            for r in sorted(has - set(each.references))
-        ]
-    if not workspace.settings.components:
-        stale = sorted(set(written) - {each.component for each in lists.lists})
-        found += [
-            Difference(
-                component=name,
-                reference=r,
-                is_missing=False,
-                proof="the tree has no such component",
-            )
-            for name in stale
-            for r in sorted(written[name])
-        ]
-    return tuple(found)
+    has = files.written(workspace.tree)
+    strays = () if workspace.settings.components else files.strays(lists, has)
+    return (*files.compare(lists, has), *strays)
 
 
-def _sections(workspace: Workspace, lists: ImageLists) -> tuple[text.Section, ...]:
-    platforms = workspace.tree.components.platforms
-    return tuple(text.section_of(each, all_platforms=platforms) for each in lists.lists)
-
-
-def _images_text(workspace: Workspace, sections: tuple[text.Section, ...]) -> str:
-    """Return the new images.txt; components that were not asked for keep their section."""
-    tree = workspace.tree
-    order = [component.name for component in tree.components.components]
-    kept = (
-        text.parse(tree.images_text, what=str(tree.images_path))
-        if workspace.settings.components
-        else ()
-    )
-    return text.format_images(text.replaced(kept, sections, order=order))
-
-
-def _write(workspace: Workspace, console: Console, lists: ImageLists, *, is_own: bool) -> None:
+def _write(
+    workspace: Workspace,
+    console: Console,
+    lists: ImageLists,
+    platforms: tuple[str, ...],
+    *,
+    is_own: bool,
+) -> None:
     """Write the lists, and images.txt where it ``is_own``; with ``--dry-run`` only its diff."""
     tree = workspace.tree
-    sections = _sections(workspace, lists)
-    new = _images_text(workspace, sections) if is_own else tree.images_text
+    made = files.sections(tree, lists)
+    new = tree.images_text
+    if is_own:  # components that were not asked for keep their section
+        partial = bool(workspace.settings.components)
+        new = text.format_images(files.merged(tree, lists) if partial else made)
     if workspace.settings.is_dry_run:
         console.data(unified_diff(tree.images_text, new, path=tree.images_path.name))
         return
-    platforms = _platforms(workspace)
-    listed = text.list_files(sections, all_platforms=tree.components.platforms)
-    chosen = {n: data for n, data in listed.items() if any(f".{p}." in n for p in platforms)}
-    changes = {tree.root / LISTS / name: data for name, data in chosen.items()}
+    endings = tuple(f".{platform.replace('/', '-')}.txt" for platform in platforms)
+    listed = files.list_files(tree, made)
+    changes = {path: data for path, data in listed.items() if path.name.endswith(endings)}
     if is_own:
         changes[tree.images_path] = new.encode()
     changes = {p: d for p, d in changes.items() if not p.is_file() or p.read_bytes() != d}
@@ -167,12 +113,13 @@ def _write(workspace: Workspace, console: Console, lists: ImageLists, *, is_own:
 
 
 def _platforms(workspace: Workspace) -> tuple[str, ...]:
+    """Return the asked platforms, or all; raises ConfigError for one that the tree lacks."""
     known = workspace.tree.components.platforms
     for platform in workspace.settings.platforms:
         if platform not in known:
             msg = f"{platform}: the tree has no such platform"
             raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
-    return tuple(p.replace("/", "-") for p in workspace.settings.platforms or known)
+    return workspace.settings.platforms or known
 
 
 def _report(
@@ -180,6 +127,9 @@ def _report(
 ) -> None:
     asked = set(workspace.settings.platforms) or set(workspace.tree.components.platforms)
     shown = [each for each in lists.lists if asked & set(each.platforms)]
+    for each in lists.lists:
+        if each not in shown:
+            console.line(f"{each.component:<12} does not ship for {', '.join(sorted(asked))}")
     for each in shown:
         console.line(
             f"{each.component:<12} {len(each.images):>3} images  {', '.join(each.platforms)}"

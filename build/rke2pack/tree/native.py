@@ -17,6 +17,7 @@ from rke2pack.tree.versions import ChartVersions
 FOLDER = "charts-manifest"
 IMAGES = "images.txt"
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=([^\s'\"$`\\]*)\Z")
+_HINT = "name the folder of the tree with --tree"
 _NEEDED = ("KUBERNETES_VERSION", "RKE2_VERSION")
 
 
@@ -30,8 +31,8 @@ class NativeTree:
     def open(cls, root: Path) -> NativeTree:
         """Open a tree and finish what an interrupted command left; raises ConfigError."""
         if not (root / FOLDER / "chart_versions.yaml").is_file():
-            msg = f"{root}: not a tree, it has no {FOLDER}/chart_versions.yaml"
-            raise ConfigError(msg, hint="name the folder of the tree with --tree")
+            msg = f"{root.absolute()}: not a tree, it has no {FOLDER}/chart_versions.yaml"
+            raise ConfigError(msg, hint=_HINT)
         journal.recover(root)
         return cls(root=root)
 
@@ -52,20 +53,20 @@ class NativeTree:
     def versions(self) -> ChartVersions:
         """chart_versions.yaml."""
         path = self.path("chart_versions.yaml")
-        return ChartVersions.parse(files.read_text(path), what=str(path))
+        return ChartVersions.parse(_text(path), what=str(path))
 
     @cached_property
     def components(self) -> Components:
         """components.yaml."""
         path = self.path("components.yaml")
-        return Components.parse(files.read_text(path), what=str(path))
+        return Components.parse(_text(path), what=str(path))
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """versions.env: RKE2's names of version.sh -> values."""
         path = self.path("versions.env")
         found: dict[str, str] = {}
-        for number, line in enumerate(files.read_text(path).splitlines(), start=1):
+        for number, line in enumerate(_text(path).splitlines(), start=1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             assignment = _ASSIGNMENT.match(line.strip())
@@ -89,7 +90,7 @@ class NativeTree:
         """repositories.yaml: name -> address; the first one is the default."""
         path = self.path("repositories.yaml")
         try:
-            document = safeyaml.load(files.read_text(path), what=str(path))
+            document = safeyaml.load(_text(path), what=str(path))
         except ValidationError as exc:
             raise ConfigError(exc.message) from exc
         entries = document.get("repositories") if isinstance(document, dict) else None
@@ -111,10 +112,18 @@ class NativeTree:
     def reference(self, chart: str) -> ChartReference | None:
         """Return a chart's manifest in reference form, None for a removed chart."""
         path = self.manifest_path(chart)
-        text = files.read_text(path)
+        text = _text(path, hint="write it with 'rke2pack charts --references'")
         return None if is_removed(text) else ChartReference.parse(text, what=str(path))
 
     @property
     def images_text(self) -> str:
         """images.txt, empty where there is none yet."""
         return files.read_text(self.images_path) if self.images_path.exists() else ""
+
+
+def _text(path: Path, *, hint: str = _HINT) -> str:
+    """Read a file that every tree has; ``hint`` is for the tree that lacks it."""
+    if not path.exists():
+        msg = f"{path}: no such file"
+        raise ConfigError(msg, hint=hint)
+    return files.read_text(path)

@@ -86,7 +86,7 @@ class ChartVersions:
             and not chart.version.is_removed
             and (
                 chart.name in {stem, f"{stem}-crd"}
-                or (chart.package == own.package and chart.version == own.version)
+                or (chart.package == own.package and _same(chart.version, own.version))
             )
         )
 
@@ -97,6 +97,11 @@ class ChartVersions:
             ("charts", numbers[name], "version"): str(version) for name, version in versions.items()
         }
         return edit.replace(self.text, changes, what=self.what)
+
+
+def _same(left: ChartVersion, right: ChartVersion) -> bool:
+    """Whether two charts of a package are at one version, written with ``v`` or without."""
+    return right in {left, left.with_other_prefix()}
 
 
 def _entry(text: str, document: Any, number: int, what: str) -> BundledChart:  # noqa: ANN401 - ruamel's tree

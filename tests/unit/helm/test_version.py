@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rke2pack.errors import ConfigError, ResolutionError
-from rke2pack.helm.version import ChartVersion, Resolution, Rke2Version, core_numbers, resolve
+from rke2pack.helm.version import (
+    ChartVersion,
+    Resolution,
+    Rke2Version,
+    core_numbers,
+    nearest_versions,
+    resolve,
+)
 
 # facts of the chart repository: upstream version, packageVersion, packaged version
 PACKAGED = [
@@ -187,6 +194,39 @@ def test_exact_text_wins_over_an_equal_upstream_version() -> None:
     assert resolved("0.2.100", versions).version.text == "0.2.100"
 
 
+@pytest.mark.parametrize(
+    ("request_", "texts", "expected", "rule"),
+    [
+        ("v0.2.10", "0.2.1000 0.2.1001", "0.2.1001", "upstream version, without v"),
+        ("v0.2.1000", "0.2.1000 0.2.1001", "0.2.1000", "packaged version, without v"),
+        ("3.32.1", "v3.32.100", "v3.32.100", "upstream version, with v"),
+        ("3.32.100", "v3.32.100", "v3.32.100", "packaged version, with v"),
+        ("1.2-build1", "v1.2-build100", "v1.2-build100", "upstream version, with v"),
+        # what is there as written wins, whatever else there is
+        ("v0.2.10", "0.2.1001 v0.2.1000", "v0.2.1000", "upstream version"),
+        ("0.2.10", "0.2.1000 v0.2.1001", "0.2.1000", "upstream version"),
+        ("0.2.100", "0.2.10000 v0.2.100", "0.2.10000", "upstream version"),
+        ("v0.2.x", "0.2.1000 0.2.1001", "0.2.1001", "range"),
+        ("~3.32", "v3.32.100", "v3.32.100", "range"),
+    ],
+)
+def test_leading_v_may_be_missing_or_too_much(
+    request_: str, texts: str, expected: str, rule: str
+) -> None:
+    found = resolved(request_, tuple(map(ChartVersion.parse, texts.split())))
+    assert (found.version.text, found.rule) == (expected, rule)
+
+
+def test_older_package_versions_are_told_without_v_too() -> None:
+    assert [str(v) for v in resolved("v0.2.10").others] == ["0.2.1000"]
+
+
+@pytest.mark.parametrize("request_", ["vv0.2.10", "vlatest", "v", "V0.2.10"])
+def test_only_one_v_is_left_out(request_: str) -> None:
+    with pytest.raises(ConfigError, match=r"^not a chart version: "):
+        resolved(request_)
+
+
 def test_latest_is_the_newest_that_is_no_prerelease() -> None:
     found = resolved("latest")
     assert (found.version.text, found.rule) == ("0.3.000", "latest")
@@ -229,6 +269,29 @@ def test_nothing_matches_names_the_nearest() -> None:
         "0.2.1001 (upstream 0.2.10), 0.2.1000 (upstream 0.2.10), 0.2.900 (upstream 0.2.9)"
     )
     assert caught.value.hint == "choose one of these, or 'latest'"
+
+
+@pytest.mark.parametrize(
+    ("request_", "nearest"),
+    [
+        ("9.9.9", "0.3.0 0.2.12 0.2.11 0.2.9"),
+        (">9", "0.3.0 0.2.12 0.2.11 0.2.9"),
+        ("v1", "0.3.0 0.2.12 0.2.11 0.2.9"),
+        ("*", "0.3.0 0.2.12 0.2.11 0.2.9"),
+        ("0.2.10", "0.2.11 0.2.9 0.2.12 0.2.8"),
+        ("v0.2.10-rancher3", "0.2.11 0.2.9 0.2.12 0.2.8"),
+        ("0.2.1007", "0.2.11 0.2.9 0.2.12 0.2.8"),
+        (">=0.2.10 <0.2.11, >9", "0.2.11 0.2.9 0.2.12 0.2.8"),
+        ("0.2.13", "0.2.12 0.2.11 0.2.9 0.2.8"),
+        ("~0.1.10", "0.1.9 0.2.8 0.2.9 0.2.11"),
+        ("<0.1", "0.1.9 0.2.8 0.2.9 0.2.11"),
+        ("0.0.1", "0.1.9 0.2.8 0.2.9 0.2.11"),
+    ],
+)
+def test_nearest_are_those_around_the_requests_place(request_: str, nearest: str) -> None:
+    texts = ("0.2.900", "0.3.000", "0.1.900", "0.2.1100", "0.2.800", "0.2.1200")
+    found = nearest_versions(request_, map(ChartVersion.parse, texts))
+    assert [version.upstream for version in found] == nearest.split()
 
 
 @pytest.mark.parametrize("request_", ["0.2.12", "latest", ">9", "~0.5"])

@@ -306,7 +306,8 @@ def test_a_long_difference_is_cut_and_verbose_shows_it(tmp_path: Path, rke2pack:
     bundle(tree, rke2pack, repository)
     where = ("--tree", tree, "--charts-repo", repository, "--dry-run")
     short = rke2pack("bump", "a", "latest", *where)
-    assert "lines more: see them with 'rke2pack diff a 1.0.000 1.1.000'" in short.err
+    assert "  values: ... 54 more\n" in short.err
+    assert "  see all with -v or 'rke2pack diff a 1.0.000 1.1.000'\n" in short.err
     assert "value59" not in short.err
     assert "value59" in rke2pack("bump", "a", "latest", *where, "-v").err
 
@@ -324,6 +325,126 @@ def test_the_report_is_pull_request_text(
     assert "the default of `cloudConfigPath` moves from `/etc/kubernetes/cloud-config`" in text
     assert "- [ ] " in text
     assert str(tmp_path) not in text
+
+
+def test_companions_may_leave_out_the_v(tmp_path: Path, rke2pack: Rke2pack) -> None:
+    names = {"a": "v1.0.000", "a-crd": "1.0.000"}
+    newer = chart("a", "v1.1.000", image="x/a:2"), chart("a-crd", "1.1.000")
+    repository = write_repository(
+        tmp_path / "repo", *(chart(n, v) for n, v in names.items()), *newer
+    )
+    tree = write_tree(tmp_path / "tree", names)
+    bundle(tree, rke2pack, repository)
+    assert rke2pack("bump", "a", "latest", "--tree", tree, "--charts-repo", repository).code == 0
+    assert versions(tree) == ["v1.1.000", "1.1.000"]
+
+
+def crd(name: str) -> str:
+    return (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
+        f"metadata:\n  name: {name}\nspec: {{versions: []}}\n"
+    )
+
+
+def test_a_definition_that_no_chart_has_any_more_is_a_finding(
+    tmp_path: Path, rke2pack: Rke2pack
+) -> None:
+    old = {**chart("a", "1.0.000"), "templates/one.yaml": crd("ones.x.io")}
+    old["templates/two.yaml"] = crd("twos.x.io")
+    other = {**chart("b", "1.0.000"), "crds/two.yaml": crd("twos.x.io")}
+    new = chart("a", "1.1.000", image="x/a:2"), chart("a-crd", "1.1.000")
+    repository = write_repository(tmp_path / "repo", old, other, *new)
+    tree = write_tree(tmp_path / "tree", {"a": "1.0.000", "b": "1.0.000"})
+    bundle(tree, rke2pack, repository)
+    where = ("--tree", tree, "--charts-repo", repository)
+    found = rke2pack("bump", "a", "latest", *where, "--json").json["findings"]
+    assert [(each["check"], each["expected"]) for each in found] == [
+        ("missing-companion", "a-crd of the same version in chart_versions.yaml"),
+        ("removed-crd", "ones.x.io in a bundled chart, as in 1.0.000"),
+    ]
+
+
+def test_zero_removes_a_chart_and_a_version_revives_it(
+    lab_tree: Path, lab_charts: Path, rke2pack: Rke2pack, tmp_path: Path
+) -> None:
+    before = contents(lab_tree)
+    where = ("--tree", lab_tree, "--charts-repo", lab_charts)
+    report = tmp_path / "report.md"
+    removal = rke2pack("bump", CHART, "0.0.0", *where, "--json", "--report", report)
+    assert removal.code == 0, removal.err
+    assert (removal.json["to"], removal.json["digest"]) == ("0.0.0", None)
+    assert (
+        "docker.io/rancher/harvester-cloud-provider:v0.2.4"
+        in (removal.json["images"]["harvester"]["removed"])
+    )
+    manifest = lab_tree / f"charts-manifest/{CHART}.yaml"
+    assert manifest.read_text() == f"# {CHART} has been removed\n"
+    assert report.read_text().startswith(f"# {CHART} 0.2.900 → removed\n")
+    assert rke2pack("images", "--check", *where).code == 0
+    revival = rke2pack("bump", CHART, "0.2.900", *where, "--json")
+    assert "revived-chart" in {each["check"] for each in revival.json["findings"]}
+    after = contents(lab_tree)
+    assert {path: after[path] for path in before} == before
+
+
+@pytest.mark.parametrize("option", [("--prime",), ("--registry", "x.io"), ("--component", "core")])
+def test_options_that_a_bump_has_no_use_for_are_refused(
+    option: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    answer = rke2pack("bump", CHART, "0.2.10", "--tree", lab_tree, *option)
+    assert answer.code == 2
+    assert f"error: No such option '{option[0]}'" in answer.err
+
+
+def test_a_chart_that_is_not_bundled_is_told_apart(
+    tmp_path: Path, lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    repository = write_repository(tmp_path / "repo", chart("rke2-other", "1.0.000"))
+    where = ("--tree", lab_tree, "--charts-repo", repository)
+    typo = rke2pack("bump", "harvester-cloud-provder", "0.2.10", *where)
+    assert "hint: did you mean harvester-cloud-provider?" in typo.err
+    other = rke2pack("bump", "rke2-other", "latest", *where)
+    assert "hint: the chart repository has it; add an entry to chart_versions.yaml" in other.err
+    assert (typo.code, other.code) == (2, 2)
+
+
+def test_a_commit_that_git_refuses_leaves_everything_as_it_was(
+    lab_tree: Path, lab_charts: Path, rke2pack: Rke2pack
+) -> None:
+    git = ["git", "-C", str(lab_tree)]
+    (lab_tree / ".gitignore").write_text("/dist/\n/.rke2pack/\n")
+    subprocess.run(["git", "init", "-q", "-b", "main", lab_tree], check=True)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "base"], check=True)
+    hook = lab_tree / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho no such day >&2\nexit 1\n")
+    hook.chmod(0o755)
+    where = ("--tree", lab_tree, "--charts-repo", lab_charts)
+    answer = rke2pack("bump", CHART, "0.2.11", *where, "--commit", "--branch", "bump")
+    assert answer.code == 6
+    assert "error: git commit: no such day\n" in answer.err
+    shown = subprocess.run(
+        [*git, "status", "--porcelain", "--branch"], check=True, capture_output=True, text=True
+    )
+    assert shown.stdout == "## main\n"
+    branches = subprocess.run([*git, "branch"], check=True, capture_output=True, text=True)
+    assert branches.stdout == "* main\n"
+
+
+def test_commit_and_report_name_no_local_folder(
+    lab_tree: Path, lab_charts: Path, rke2pack: Rke2pack, tmp_path: Path
+) -> None:
+    git = ["git", "-C", str(lab_tree)]
+    subprocess.run(["git", "init", "-q", "-b", "main", lab_tree], check=True)
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "base"], check=True)
+    report = tmp_path / "report.md"
+    where = ("--tree", lab_tree, "--charts-repo", lab_charts)
+    assert rke2pack("bump", CHART, "0.2.11", *where, "--commit", "--report", report).code == 0
+    text = subprocess.run([*git, "log", "-1"], check=True, capture_output=True, text=True).stdout
+    for each in (text, report.read_text()):
+        assert str(lab_charts) not in each
+        assert "file:" not in each
 
 
 def test_options_of_a_commit_need_a_commit(lab_tree: Path, rke2pack: Rke2pack) -> None:

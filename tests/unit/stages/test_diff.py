@@ -21,8 +21,8 @@ def test_diff_says_what_the_example_means(where: tuple[str, ...], rke2pack: Rke2
     assert answer.code == 0, answer.err
     assert answer.out.splitlines()[:3] == [
         f'values: cloudConfigPath: "{OLD}" -> "{NEW}"',
-        f'questions: cloudConfigPath: default "{OLD}" -> "{NEW}"',
         "images: no changes",
+        f'questions: cloudConfigPath: default "{OLD}" -> "{NEW}"',
     ]
 
 

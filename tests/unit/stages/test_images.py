@@ -175,6 +175,49 @@ def test_an_image_that_ignores_the_registry_is_a_finding(
     assert answer.json["components"]["core"] == ["docker.io/x/a:1"]
 
 
+def test_a_tag_that_moves_is_a_finding(tmp_path: Path, rke2pack: Rke2pack) -> None:
+    repository = write_repository(tmp_path / "repo", chart("a", "1.0.000", image="x/a:latest"))
+    tree = write_tree(tmp_path / "tree", {"a": "1.0.000"})
+    where = ("--tree", tree, "--charts-repo", repository)
+    assert rke2pack("charts", "--references", *where).code == 0
+    findings = rke2pack("images", *where, "--json").json["findings"]
+    assert [(f["check"], f["subject"]) for f in findings] == [
+        ("floating-tag", "docker.io/x/a:latest")
+    ]
+
+
+@pytest.mark.parametrize("option", [("--registry", "registry.example.com"), ("--prime",)])
+def test_check_is_refused_for_other_lists_than_images_txt(
+    option: tuple[str, ...], where: tuple[str, ...], rke2pack: Rke2pack
+) -> None:
+    answer = rke2pack("images", "--check", *option, *where)
+    assert answer.code == 2
+    assert "error: --check compares images.txt, which is not for" in answer.err
+
+
+@pytest.mark.parametrize("registry", ["https://x.example.com/", "bad host!", "x.example.com/y"])
+def test_a_registry_is_a_host(registry: str, where: tuple[str, ...], rke2pack: Rke2pack) -> None:
+    answer = rke2pack("images", "--registry", registry, *where)
+    assert answer.code == 2
+    assert f"error: {registry!r}: not a registry\n" in answer.err
+
+
+def test_images_heals_a_damaged_images_txt(
+    where: tuple[str, ...], lab_tree: Path, project: Path, rke2pack: Rke2pack
+) -> None:
+    (lab_tree / "images.txt").write_text("# component: core\nnot an image\n")
+    assert rke2pack("images", "--check", *where).code == 2
+    assert rke2pack("images", *where).code == 0
+    assert (lab_tree / "images.txt").read_bytes() == (project / "images.txt").read_bytes()
+
+
+def test_a_component_that_does_not_ship_for_the_platform_is_said(
+    where: tuple[str, ...], rke2pack: Rke2pack
+) -> None:
+    asked = ("--component", "vsphere", "--platform", "linux/arm64")
+    assert "vsphere      does not ship for linux/arm64\n" in rke2pack("images", *asked, *where).err
+
+
 def test_a_chart_without_a_component_is_an_error(tmp_path: Path, rke2pack: Rke2pack) -> None:
     repository = write_repository(tmp_path / "repo", chart("a", "1.0.000"), chart("b", "1.0.000"))
     tree = write_tree(tmp_path / "tree", {"a": "1.0.000"})

@@ -59,3 +59,18 @@ def test_the_lab_does_not_mix_with_another_repository(tree: Path, rke2pack: Rke2
     answer = rke2pack("bump", CHART, "0.2.10", "--lab", "--charts-repo", "x", "--tree", tree)
     assert answer.code == 2
     assert "--lab brings its own chart repository" in answer.err
+
+
+def test_a_dry_run_in_the_lab_shows_the_patch(tree: Path, rke2pack: Rke2pack) -> None:
+    answer = rke2pack("bump", CHART, "0.2.10", "--lab", "--dry-run", "--tree", tree)
+    assert answer.code == 0, answer.err
+    assert "+  - version: 0.2.1000\n" in answer.out
+
+
+def test_the_lab_writes_nothing_where_there_is_no_tree(tmp_path: Path, rke2pack: Rke2pack) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    answer = rke2pack("bump", CHART, "0.2.10", "--lab", "--tree", empty)
+    assert answer.code == 2
+    assert f"error: {empty}: not a tree" in answer.err
+    assert list(empty.iterdir()) == []

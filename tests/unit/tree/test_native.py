@@ -38,6 +38,17 @@ def test_folder_that_is_no_tree_is_refused(tmp_path: Path) -> None:
     assert caught.value.hint == "name the folder of the tree with --tree"
 
 
+def test_folder_that_is_no_tree_is_told_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        NativeTree.open(Path())
+    assert caught.value.message == (
+        f"{tmp_path}: not a tree, it has no charts-manifest/chart_versions.yaml"
+    )
+
+
 def test_environment_is_names_and_plain_values(root: Path) -> None:
     tree = NativeTree.open(root)
     assert tree.environment == {
@@ -68,6 +79,7 @@ def test_missing_and_undecodable_files_are_named(root: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         _ = NativeTree.open(root).environment
     assert caught.value.message == f"{path}: no such file"
+    assert caught.value.hint == "name the folder of the tree with --tree"
     path.write_bytes(b"A=\xff\n")
     with pytest.raises(ConfigError) as caught:
         _ = NativeTree.open(root).environment
@@ -99,6 +111,14 @@ def test_removed_chart_has_no_reference(root: Path) -> None:
     tree = NativeTree.open(root)
     tree.manifest_path("gone").write_text("# gone has been removed\n")
     assert tree.reference("gone") is None
+
+
+def test_manifest_that_is_not_there_can_be_written(root: Path) -> None:
+    tree = NativeTree.open(root)
+    with pytest.raises(ConfigError) as caught:
+        tree.reference("new")
+    assert caught.value.message == f"{root}/charts-manifest/new.yaml: no such file"
+    assert caught.value.hint == "write it with 'rke2pack charts --references'"
 
 
 def test_tree_without_list_has_an_empty_one(root: Path) -> None:

@@ -65,16 +65,16 @@ class ChartDiff:
         }
 
     def summary(self) -> tuple[str, ...]:
-        """Return plain lines, each begun by its area: ``values: path: old -> new``."""
+        """Return plain lines, each begun by its area, what a cluster notices most first."""
         with_user = self.objects_with_user_values
         return (
             *([] if self.app_version.is_empty else [f"app version: {self.app_version}"]),
             *self.kube_version.lines(),
-            *self.values.lines(),
-            *self.questions.lines(),
-            *self.images.lines(),
             *self.rbac.lines(),
             *self.crds.lines(),
+            *self.values.lines(),
+            *self.images.lines(),
+            *self.questions.lines(),
             *self.objects.lines(),
             *(f"your values: {finding}" for finding in self.user),
             *([] if with_user is None else with_user.lines("objects with your values")),

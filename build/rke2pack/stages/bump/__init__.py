@@ -8,8 +8,9 @@ import click
 
 from rke2pack import files, journal
 from rke2pack.console import Console
+from rke2pack.errors import ToolError
 from rke2pack.helm.version import Resolution
-from rke2pack.options import common_options
+from rke2pack.options import chart_options
 from rke2pack.settings import Settings
 from rke2pack.stages.bump import plan as planning
 from rke2pack.stages.bump import report
@@ -21,7 +22,7 @@ from rke2pack.workspace import Workspace
 @click.command(
     "bump", short_help="Move a bundled chart to another version: versions, manifest, lists."
 )
-@common_options
+@chart_options
 @click.argument("chart")
 @click.argument("version")
 @click.option(
@@ -76,17 +77,19 @@ def command(
         _say_choice(console, resolution, version)
         if resolution.version == entry.version:
             console.line(f"{chart}: {entry.version} is bundled already, nothing to do")
-            console.document(_nothing_to_do(chart, str(entry.version), entry.version.upstream))
+            console.document(report.nothing_to_do(entry, resolution.rule))
             return
         plan = planning.make(
             workspace, entry, resolution, moves_alone=moves_alone, allows_downgrade=allows_downgrade
         )
-        if report_file is not None:  # first: a report that cannot be written stops the bump
+        checkout = _checkout(workspace, plan, branch) if is_commit else None
+        if report_file is not None:  # before the tree: a report that cannot be written stops it
             _write_report(workspace, plan, report_file)
         commit = None
-        if is_commit and not settings.is_dry_run:
+        if checkout is not None and not settings.is_dry_run:
+            text = message or report.message(plan)
             commit = _commit(
-                workspace, plan, branch=branch, message=message, is_signed_off=is_signed_off
+                workspace, plan, checkout, text, branch=branch, is_signed_off=is_signed_off
             )
         elif not settings.is_dry_run:
             _write(workspace, plan)
@@ -96,7 +99,7 @@ def command(
 
 
 def _say_choice(console: Console, resolution: Resolution, request: str) -> None:
-    if resolution.others and resolution.rule == "upstream version":
+    if resolution.others and resolution.rule.startswith("upstream version"):
         others = ", ".join(str(version) for version in resolution.others)
         console.line(
             f"{request} has several packageVersions: {resolution.version} is the newest, "
@@ -104,23 +107,6 @@ def _say_choice(console: Console, resolution: Resolution, request: str) -> None:
         )
     elif str(resolution.version) != request:
         console.line(f"{request} is {resolution.version} ({resolution.rule})")
-
-
-def _nothing_to_do(chart: str, version: str, upstream: str) -> dict[str, object]:
-    return {
-        "chart": chart,
-        "from": version,
-        "to": version,
-        "upstream": upstream,
-        "digest": None,
-        "source": None,
-        "diff": None,
-        "files": [],
-        "images": {},
-        "findings": [],
-        "companions": [],
-        "commit": None,
-    }
 
 
 def _write_report(workspace: Workspace, plan: Plan, path: Path) -> None:
@@ -133,28 +119,43 @@ def _write(workspace: Workspace, plan: Plan) -> None:
     journal.apply(workspace.tree.root, changes)
 
 
+def _touched(plan: Plan) -> list[Path]:
+    return [file.path for file in plan.files if file.is_changed and file.is_tracked]
+
+
+def _checkout(workspace: Workspace, plan: Plan, branch: str | None) -> Checkout:
+    """Open the checkout and refuse what a commit could not do, before anything is written."""
+    checkout = Checkout(workspace.tree.root)
+    checkout.refuse_local_changes(_touched(plan))
+    if branch is not None:
+        checkout.refuse_branch(branch)
+    return checkout
+
+
 def _commit(
     workspace: Workspace,
     plan: Plan,
+    checkout: Checkout,
+    text: str,
     *,
     branch: str | None,
-    message: str | None,
     is_signed_off: bool,
 ) -> str:
-    checkout = Checkout(workspace.tree.root)
-    touched = [file.path for file in plan.files if file.is_changed and file.is_tracked]
-    checkout.refuse_local_changes(touched)
-    if branch is not None:
-        checkout.refuse_branch(branch)
+    """Write and commit; where git refuses (a hook, a signature), put the old files back."""
     _write(workspace, plan)
-    text = message or _message(plan)
-    return checkout.commit(touched, message=text, branch=branch, is_signed_off=is_signed_off)
-
-
-def _message(plan: Plan) -> str:
-    main = plan.moves[0]
-    subject = f"{main.entry.name}: bump {main.entry.version} to {main.version}"
-    return "\n".join([subject, "", *report.lines(plan, is_full=False)])
+    try:
+        return checkout.commit(
+            _touched(plan), message=text, branch=branch, is_signed_off=is_signed_off
+        )
+    except ToolError as exc:
+        changed = [file for file in plan.files if file.is_changed]
+        kept = {file.path: file.old for file in changed if file.old is not None}
+        journal.apply(workspace.tree.root, kept)
+        for file in changed:
+            if file.old is None:
+                file.path.unlink()
+        exc.hint = exc.hint or "find out why git refuses; the tree is as it was"
+        raise
 
 
 def _tell(workspace: Workspace, console: Console, plan: Plan, commit: str | None) -> None:
@@ -163,7 +164,7 @@ def _tell(workspace: Workspace, console: Console, plan: Plan, commit: str | None
     console.findings(plan.findings)
     if workspace.settings.is_dry_run:
         console.data(report.patch(plan, workspace.tree.root))
-        console.line("dry run: nothing was written")
+        console.line("dry run: the tree was not changed")
     if commit is not None:
         console.line(f"commit   {commit}")
     document = report.document(plan, workspace.tree.root, commit=commit)

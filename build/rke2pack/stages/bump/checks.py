@@ -14,6 +14,8 @@ from rke2pack.workspace import Workspace
 
 def check_direction(entry: BundledChart, target: ChartVersion, *, allows_downgrade: bool) -> None:
     """Raise ResolutionError for a downgrade that was not asked for."""
+    if target.is_removed or entry.version.is_removed:
+        return
     if target < entry.version and not allows_downgrade:
         msg = f"{entry.name}: {target} is older than the bundled {entry.version}"
         raise ResolutionError(msg, hint="pass --allow-downgrade if that is meant")
@@ -31,6 +33,8 @@ def check_kube_version(workspace: Workspace, chart: Chart) -> None:
 def findings(workspace: Workspace, move: Move) -> list[Finding]:
     """Return what a person should know: annotations that disagree, a change without explanation."""
     chart, kube = move.new, workspace.tree.kube_version
+    if chart is None:
+        return []
     subject = f"{chart.name} {chart.version}"
     found: list[Finding] = []
     wanted = chart.annotations.get(KUBE_VERSION_ANNOTATION, "")
@@ -55,7 +59,17 @@ def findings(workspace: Workspace, move: Move) -> list[Finding]:
                 got=upstream,
             )
         )
-    if move.diff is None and not move.entry.version.is_removed:
+    if move.entry.version.is_removed:
+        found.append(
+            Finding(
+                severity="warning",
+                check="revived-chart",
+                subject=subject,
+                expected="a chart that is bundled already",
+                got="0.0.0: clusters remove this chart until now",
+            )
+        )
+    elif move.diff is None:
         found.append(
             Finding(
                 severity="warning",

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from rke2pack.errors import PackError
 from rke2pack.finding import Finding
 from rke2pack.helm.version import ChartVersion
-from rke2pack.lists import text
-from rke2pack.lists.model import ImageList, ImageLists
+from rke2pack.lists import files
+from rke2pack.lists.model import ImageLists
 from rke2pack.stages.bump.model import ImageChange
 from rke2pack.workspace import Workspace
 
@@ -17,25 +17,24 @@ def build(
     workspace: Workspace, components: Iterable[str], versions: Mapping[str, ChartVersion]
 ) -> ImageLists:
     """Build the lists of the affected components for the new versions."""
-    bundled = workspace.component_charts(components)
     rules = workspace.tree.components
     wanted = {
         name: tuple(c for c in rules.get(name).charts if c in versions) for name in components
     }
-    return workspace.builder(versions).build({**bundled, **wanted})
+    return workspace.builder(versions).build(wanted)
 
 
 def stale(workspace: Workspace, components: Iterable[str]) -> list[Finding]:
     """Find where images.txt was not what the bundled versions need, before this bump."""
-    available = {
-        name: version
-        for name, version in workspace.bundled().items()
-        if workspace.is_published(name, version)
-    }
+    bundled = workspace.bundled()
     charts = workspace.component_charts(components)
-    known = {c: names for c, names in charts.items() if all(n in available for n in names)}
+    known = {
+        component: names
+        for component, names in charts.items()
+        if all(workspace.is_published(name, bundled[name]) for name in names)
+    }
     try:
-        before = workspace.builder(available).build(known)
+        before = workspace.builder(bundled).build(known)
     except PackError as exc:
         return [
             Finding(
@@ -46,45 +45,33 @@ def stale(workspace: Workspace, components: Iterable[str]) -> list[Finding]:
                 got=exc.message,
             )
         ]
-    written = _written(workspace)
     return [
         Finding(
             severity="warning",
             check="stale-list",
             subject=f"images.txt, component {each.component}",
-            expected=f"before this bump {'' if is_missing else 'no '}{reference}",
-            got="it was missing" if is_missing else "it was listed",
+            expected=f"before this bump {'' if each.is_missing else 'no '}{each.reference}",
+            got="it was missing" if each.is_missing else "it was listed",
         )
-        for each in before.lists
-        for reference, is_missing in _differences(each, written.get(each.component, ()))
+        for each in files.compare(before, files.written(workspace.tree))
     ]
-
-
-def _differences(images: ImageList, written: tuple[str, ...]) -> list[tuple[str, bool]]:
-    missing = [(r, True) for r in images.references if r not in written]
-    return missing + [(r, False) for r in written if r not in images.references]
-
-
-def _written(workspace: Workspace) -> Mapping[str, tuple[str, ...]]:
-    tree = workspace.tree
-    return {
-        s.component: s.references for s in text.parse(tree.images_text, what=str(tree.images_path))
-    }
 
 
 def changes(workspace: Workspace, lists: ImageLists) -> tuple[ImageChange, ...]:
     """Return what each section of images.txt gains and loses."""
-    written = _written(workspace)
-    found = []
-    for each in lists.lists:
-        has = written.get(each.component, ())
-        proofs = {str(image.reference): image.proofs for image in each.images}
-        found.append(
-            ImageChange(
-                component=each.component,
-                added=tuple(r for r in each.references if r not in has),
-                removed=tuple(r for r in has if r not in each.references),
-                proofs=proofs,
-            )
+    differences = files.compare(lists, files.written(workspace.tree))
+    return tuple(
+        ImageChange(
+            component=each.component,
+            added=tuple(
+                d.reference for d in differences if d.component == each.component and d.is_missing
+            ),
+            removed=tuple(
+                d.reference
+                for d in differences
+                if d.component == each.component and not d.is_missing
+            ),
+            proofs={str(image.reference): image.proofs for image in each.images},
         )
-    return tuple(found)
+        for each in lists.lists
+    )

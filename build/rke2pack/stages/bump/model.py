@@ -9,14 +9,14 @@ from pathlib import Path
 from rke2pack.finding import Finding
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.diff import ChartDiff
-from rke2pack.helm.manifest import ChartReference
+from rke2pack.helm.manifest import ChartReference, removed
 from rke2pack.helm.version import ChartVersion, Resolution
 from rke2pack.tree.versions import BundledChart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One chart that goes to another version.
+    """One chart that goes to another version, or is removed (then there is no ``new``).
 
     ``old`` is None where the bundled version is not in the chart repository.
     ``diff`` is None where there is nothing to compare with; ``no_diff`` says why.
@@ -25,11 +25,26 @@ class Move:
     entry: BundledChart
     version: ChartVersion
     source: str
-    reference: ChartReference
-    new: Chart
+    reference: ChartReference | None
+    new: Chart | None
     old: Chart | None
     diff: ChartDiff | None
     no_diff: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The new archive's digest; empty for a removal."""
+        return str(self.new.digest) if self.new is not None else ""
+
+    @property
+    def address(self) -> str:
+        """Where the tree's manifest finds the archive; empty for a removal."""
+        return self.reference.url if self.reference is not None else ""
+
+    @property
+    def manifest(self) -> str:
+        """The new text of the chart's manifest in the tree."""
+        return str(self.reference) if self.reference is not None else removed(self.entry.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rke2pack.errors import ResolutionError, ValidationError
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.diff import ChartDiff, diff
 from rke2pack.helm.version import ChartVersion, Resolution, resolve
-from rke2pack.lists import text
+from rke2pack.lists import files, text
 from rke2pack.lists.model import ImageLists
-from rke2pack.stages.bump import checks, images
+from rke2pack.stages.bump import checks, crds, images
 from rke2pack.stages.bump.model import FileChange, Move, Plan
 from rke2pack.tree.versions import BundledChart
 from rke2pack.workspace import Workspace
 
-LISTS = "dist/images"
+REMOVED = "0.0.0"
 
 
 def choose(workspace: Workspace, chart: str, request: str) -> tuple[BundledChart, Resolution]:
-    """Resolve what the user asked for; raises ConfigError or ResolutionError."""
+    """Resolve what the user asked for; raises ConfigError or ResolutionError.
+
+    ``0.0.0`` asks for what it means in chart_versions.yaml: to remove the chart.
+    """
     entry = workspace.bundled_chart(chart)
+    if request.strip() == REMOVED:
+        return entry, Resolution(version=ChartVersion.parse(REMOVED), rule="removal")
     available = [found.chart_version for found in workspace.repository.index().entries(chart)]
     return entry, resolve(request, available, chart=chart)
 
@@ -34,18 +40,20 @@ def make(
     allows_downgrade: bool,
 ) -> Plan:
     """Plan the move of ``entry`` and its companions to the resolved version."""
-    target = resolution.version
-    companions = () if moves_alone else workspace.tree.versions.companions(entry.name)
-    moving = [each for each in (entry, *companions) if each.version != target]
-    for each in moving:
-        checks.check_direction(each, target, allows_downgrade=allows_downgrade)
-    moves = tuple(_move(workspace, each, target, is_companion=each is not entry) for each in moving)
-    findings = [finding for move in moves for finding in checks.findings(workspace, move)]
-    versions = {**workspace.bundled(), **{move.entry.name: target for move in moves}}
+    moves = tuple(_moves(workspace, entry, resolution.version, moves_alone=moves_alone))
+    for move in moves:
+        checks.check_direction(move.entry, move.version, allows_downgrade=allows_downgrade)
+    versions = {**workspace.bundled(), **{move.entry.name: move.version for move in moves}}
+    versions = {name: version for name, version in versions.items() if not version.is_removed}
     owners = [workspace.tree.components.of_chart(move.entry.name) for move in moves]
     affected = dict.fromkeys(owner.name for owner in owners if owner is not None)
     lists = images.build(workspace, affected, versions)
-    findings += [*lists.findings, *images.stale(workspace, affected)]
+    findings = [
+        *(finding for move in moves for finding in checks.findings(workspace, move)),
+        *crds.findings(workspace, moves, versions),
+        *lists.findings,
+        *images.stale(workspace, affected),
+    ]
     return Plan(
         resolution=resolution,
         moves=moves,
@@ -55,20 +63,50 @@ def make(
     )
 
 
-def _move(
-    workspace: Workspace, entry: BundledChart, target: ChartVersion, *, is_companion: bool
-) -> Move:
-    try:
-        found = workspace.repository.index().entry(entry.name, target)
-    except ResolutionError as exc:
-        if is_companion:
-            exc.hint = "pass --only to leave the charts that move along where they are"
-        raise
+def _moves(
+    workspace: Workspace, entry: BundledChart, target: ChartVersion, *, moves_alone: bool
+) -> Iterator[Move]:
+    yield _removal(entry, target) if target.is_removed else _move(workspace, entry, target)
+    if moves_alone or target.is_removed:
+        return
+    for companion in workspace.tree.versions.companions(entry.name):
+        version = _companion_version(workspace, companion, target)
+        if version != companion.version:
+            yield _move(workspace, companion, version)
+
+
+def _companion_version(
+    workspace: Workspace, entry: BundledChart, target: ChartVersion
+) -> ChartVersion:
+    """Return the target as the companion writes it: some -crd charts leave out the ``v``."""
+    for version in (target, target.with_other_prefix()):
+        if workspace.is_published(entry.name, version):
+            return version
+    msg = f"{entry.name}: the chart repository has no version {target}"
+    hint = "pass --only to leave the charts that move along where they are"
+    raise ResolutionError(msg, hint=hint)
+
+
+def _removal(entry: BundledChart, target: ChartVersion) -> Move:
+    return Move(
+        entry=entry,
+        version=target,
+        source="",
+        reference=None,
+        new=None,
+        old=None,
+        diff=None,
+        no_diff="the chart is removed",
+    )
+
+
+def _move(workspace: Workspace, entry: BundledChart, target: ChartVersion) -> Move:
+    found = workspace.repository.index().entry(entry.name, target)
     new = workspace.chart(entry.name, target)
     checks.check_kube_version(workspace, new)
     is_known = workspace.is_published(entry.name, entry.version)
     old = workspace.chart(entry.name, entry.version) if is_known else None
-    difference, no_diff = _diff(workspace, old, new)
+    difference, no_diff = _diff(workspace, entry, old, new)
     return Move(
         entry=entry,
         version=target,
@@ -81,10 +119,14 @@ def _move(
     )
 
 
-def _diff(workspace: Workspace, old: Chart | None, new: Chart) -> tuple[ChartDiff | None, str]:
+def _diff(
+    workspace: Workspace, entry: BundledChart, old: Chart | None, new: Chart
+) -> tuple[ChartDiff | None, str]:
     """Compare, or say why not: a bundled version that does not render must not stay for that."""
+    if entry.version.is_removed:
+        return None, "it was bundled empty"
     if old is None:
-        return None, f"it is not in {workspace.repository.url}"
+        return None, "it is not in the chart repository"
     base = workspace.tree.components.rules(new.name).base
     kube = workspace.tree.kube_version
     try:
@@ -96,20 +138,12 @@ def _diff(workspace: Workspace, old: Chart | None, new: Chart) -> tuple[ChartDif
 def _files(workspace: Workspace, moves: tuple[Move, ...], lists: ImageLists) -> list[FileChange]:
     tree = workspace.tree
     versions = tree.versions.with_versions({move.entry.name: move.version for move in moves})
-    new: dict[Path, bytes] = {tree.path("chart_versions.yaml"): versions.encode()}
-    new |= {tree.manifest_path(m.entry.name): str(m.reference).encode() for m in moves}
-    platforms = tree.components.platforms
-    order = [component.name for component in tree.components.components]
-    written = text.parse(tree.images_text, what=str(tree.images_path))
-    sections = text.replaced(
-        written,
-        (text.section_of(each, all_platforms=platforms) for each in lists.lists),
-        order=order,
-    )
-    new[tree.images_path] = text.format_images(sections).encode()
-    tracked = set(new)
-    listed = text.list_files(sections, all_platforms=platforms)
-    new |= {tree.root / LISTS / name: content for name, content in listed.items()}
+    sections = files.merged(tree, lists)
+    tracked: dict[Path, bytes] = {
+        tree.path("chart_versions.yaml"): versions.encode(),
+        **{tree.manifest_path(move.entry.name): move.manifest.encode() for move in moves},
+        tree.images_path: text.format_images(sections).encode(),
+    }
     return [
         FileChange(
             path=path,
@@ -117,5 +151,5 @@ def _files(workspace: Workspace, moves: tuple[Move, ...], lists: ImageLists) -> 
             new=content,
             is_tracked=path in tracked,
         )
-        for path, content in new.items()
+        for path, content in {**tracked, **files.list_files(tree, sections)}.items()
     ]

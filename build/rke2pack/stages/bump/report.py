@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rke2pack.patch import unified_diff
 from rke2pack.stages.bump.model import FileChange, ImageChange, Move, Plan
+from rke2pack.tree.versions import BundledChart
 
-MAX_LINES = 30
+MAX_LINES = 6  # of an area in the summary; the areas below are never cut
+WHOLE_AREAS = ("app version", "kube version", "rbac", "crds: removed", "your values")
 _TEMPLATE = "report.md.j2"
 
 
 def lines(plan: Plan, *, is_full: bool) -> Iterator[str]:
-    """Yield the summary for people; without ``is_full`` a long difference is cut."""
+    """Yield the summary for people; without ``is_full`` long areas of a difference are cut."""
     for move in plan.moves:
-        upstream = f"upstream {move.version.upstream}"
-        yield f"{move.entry.name}: {move.entry.version} -> {move.version}  ({upstream})"
-        yield f"  digest  {move.new.digest}"
-        yield f"  source  {move.source}"
+        yield _headline(move)
+        if move.new is not None:
+            yield f"  digest  {move.digest}"
+            yield f"  source  {move.source}"
         if move.diff is not None:
             yield from _difference(move, move.diff.summary(), is_full=is_full)
     for change in plan.images:
@@ -29,12 +32,43 @@ def lines(plan: Plan, *, is_full: bool) -> Iterator[str]:
             yield f"changed  {file.path.name}"
 
 
+def message(plan: Plan) -> str:
+    """Return a commit message."""
+    main = plan.moves[0]
+    what = "remove" if main.new is None else f"bump {main.entry.version} to {main.version}"
+    body = [line for change in plan.images for line in _image_lines(change)]
+    moves = [f"{_headline(move)}\n  {move.digest}".rstrip() for move in plan.moves]
+    return "\n".join([f"{main.entry.name}: {what}", "", *moves, *body])
+
+
+def _headline(move: Move) -> str:
+    if move.new is None:
+        return f"{move.entry.name}: {move.entry.version} -> removed"
+    upstream = f"upstream {move.version.upstream}"
+    return f"{move.entry.name}: {move.entry.version} -> {move.version}  ({upstream})"
+
+
 def _difference(move: Move, summary: tuple[str, ...], *, is_full: bool) -> Iterator[str]:
-    shown = summary if is_full or len(summary) <= MAX_LINES else summary[:MAX_LINES]
-    yield from (f"  {line}" for line in shown)
-    if len(shown) < len(summary):
+    """Indent a difference's lines; cut what is long and neither grants, removes nor moves."""
+    cut = 0
+    for area, found in itertools.groupby(summary, key=lambda line: line.partition(":")[0]):
+        group = tuple(found)
+        vital = [line for line in group if is_full or _is_vital(line)]
+        rest = [line for line in group if line not in vital]
+        yield from (f"  {line}" for line in (*vital, *rest[:MAX_LINES]))
+        if len(rest) > MAX_LINES:
+            cut += len(rest) - MAX_LINES
+            yield f"  {area}: ... {len(rest) - MAX_LINES} more"
+    if cut:
         command = f"rke2pack diff {move.entry.name} {move.entry.version} {move.version}"
-        yield f"  ... and {len(summary) - len(shown)} lines more: see them with '{command}'"
+        yield f"  see all with -v or '{command}'"
+
+
+def _is_vital(line: str) -> bool:
+    """Permissions, removed definitions, and defaults that move: what a cluster notices."""
+    return line.startswith(WHOLE_AREAS) or (
+        line.startswith("values:") and not line.startswith(("values: added", "values: removed"))
+    )
 
 
 def _image_lines(change: ImageChange) -> Iterator[str]:
@@ -82,9 +116,29 @@ def _move(move: Move) -> dict[str, Any]:
         "from": str(move.entry.version),
         "to": str(move.version),
         "upstream": move.version.upstream,
-        "digest": str(move.new.digest),
-        "source": move.source,
+        "digest": move.digest or None,
+        "source": move.source or None,
         "diff": move.diff.to_json() if move.diff is not None else None,
+    }
+
+
+def nothing_to_do(entry: BundledChart, rule: str) -> dict[str, Any]:
+    """Return the document of ``--json`` for a version that is bundled already."""
+    version = entry.version
+    same = {"chart": entry.name, "from": str(version), "to": str(version)}
+    return {
+        **same,
+        "upstream": version.upstream,
+        "digest": None,
+        "source": None,
+        "diff": None,
+        "rule": rule,
+        "other_matches": [],
+        "companions": [],
+        "files": [],
+        "images": {},
+        "findings": [],
+        "commit": None,
     }
 
 
