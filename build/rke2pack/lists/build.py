@@ -43,11 +43,8 @@ class Builder:
         with the others as details.
         """
         names = [name for charts in wanted.values() for name in charts]
-        charts = _all(self.fetch, names)
-        charts.sort(key=lambda chart: -len(chart.data))  # the longest render must not start last
-        surveys = dict(
-            zip((chart.name for chart in charts), _all(self._survey, charts), strict=True)
-        )
+        names.sort(key=lambda name: -len(self.components.rules(name).variants))  # longest first
+        surveys = dict(zip(names, _all(self._survey, names), strict=True))
         findings: list[Finding] = []
         lists = tuple(
             self._list(self.components.get(name), tuple(charts), surveys, findings)
@@ -55,8 +52,9 @@ class Builder:
         )
         return ImageLists(lists=lists, findings=tuple(findings))
 
-    def _survey(self, chart: Chart) -> tuple[Chart, tuple[ImageUse, ...]]:
-        return chart, self.surveyor.survey(chart, self.components.rules(chart.name))
+    def _survey(self, name: str) -> tuple[Chart, tuple[ImageUse, ...]]:
+        chart = self.fetch(name)
+        return chart, self.surveyor.survey(chart, self.components.rules(name))
 
     def _list(
         self,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -239,7 +240,8 @@ def test_both_renderers_give_the_same_objects(sdk: SdkRenderer, binary: HelmBina
 
 
 def test_renderers_name_their_version(sdk: SdkRenderer, binary: HelmBinary) -> None:
-    assert sdk.identity == "helm-python-sdk 0.2.2"
+    installed = importlib.metadata.version("helm-python-sdk")
+    assert sdk.identity == f"helm-python-sdk {installed}"
     assert binary.identity.startswith("helm v")
 
 
