@@ -23,6 +23,8 @@ WORDS = {
     "charts": "Build the HelmChart manifests with chartContent into dist/charts/.",
     "images": "Regenerate images.txt and the lists per component and architecture, or --check.",
     "diff": "CHART OLD NEW: what changes between two versions of a chart, and for whom.",
+    "pull": "[IMAGE]...: images from registries or the docker engine into the verified store.",
+    "cache": "gc|verify|stats: look after the image store.",
     "lab": "Everything on this machine with no network: embedded chart repository, small charts.",
 }
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"

@@ -24,10 +24,12 @@ from rke2pack.settings import Settings
 
 WORDS = {
     "bump": "Move a bundled chart to another version: versions, manifest, lists.",
+    "cache": "Look after the image store: gc, verify, stats.",
     "charts": "Build the HelmChart manifests with chartContent.",
     "diff": "Explain what changes between two versions of a chart.",
     "images": "Regenerate images.txt and the lists per component, or check them.",
     "lab": "Show everything on this machine, without a network.",
+    "pull": "Bring images into the image store, verified.",
 }
 EXIT_INTERRUPTED = 130
 EXIT_BUG = 70
@@ -45,13 +47,21 @@ class _Words(click.Group):
         # The lab walks through the other words, so it stands above the stages.
         module = "rke2pack.lab.tour" if cmd_name == "lab" else f"rke2pack.stages.{cmd_name}"
         command: click.Command = importlib.import_module(module).command
-        for option in command.params:
-            option.envvar = _variable(cmd_name, option)
+        _name_variables(cmd_name, command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(WORDS.items()))
+
+
+def _name_variables(word: str, command: click.Command) -> None:
+    """Give every option of a command, and of the commands below it, its variable."""
+    for option in command.params:
+        option.envvar = _variable(word, option)
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            _name_variables(f"{word}_{name}", each)
 
 
 def _variable(word: str, option: click.Parameter) -> str | None:
@@ -85,6 +95,7 @@ def run(arguments: list[str]) -> int:
         is_github=os.environ.get("GITHUB_ACTIONS") == "true",
         default_cache_dir=_default_cache_dir(),
         open_lab=_open_lab,
+        environment=os.environ,
     )
     context: click.Context | None = None
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,95 +26,118 @@ class App:
     is_github: bool
     default_cache_dir: Path
     open_lab: Callable[[Settings, Console], AbstractContextManager[Settings]]
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-_IMAGES: tuple[Callable[[_F], _F], ...] = (
-    click.option(
-        "--registry",
-        metavar="HOST",
-        help="Registry to write in front of images, as system-default-registry does.",
-    ),
-    click.option(
-        "--platform",
-        "platforms",
-        multiple=True,
-        metavar="OS/ARCH",
-        help="Only this platform (repeatable).",
-    ),
-    click.option(
-        "--component",
-        "components",
-        multiple=True,
-        metavar="NAME",
-        help="Only this component (repeatable).",
-    ),
-    click.option(
-        "--prime",
-        "is_prime",
-        is_flag=True,
-        help="The images of Rancher Prime (global.prime.enabled).",
-    ),
-)
-_COMMON: tuple[Callable[[_F], _F], ...] = (
-    click.option(
+_OPTIONS: dict[str, Callable[[_F], _F]] = {
+    "tree": click.option(
         "--tree",
         type=_FOLDER,
         default=Path(),
         show_default="this folder",
         help="The tree to work in.",
     ),
-    click.option(
+    "charts-repo": click.option(
         "--charts-repo",
         metavar="NAME|URL|DIR",
         help="Chart repository: a name of repositories.yaml, an address, or a folder.",
     ),
-    click.option(
+    "registry": click.option(
+        "--registry",
+        metavar="HOST",
+        help="Registry to write in front of images, as system-default-registry does.",
+    ),
+    "platform": click.option(
+        "--platform",
+        "platforms",
+        multiple=True,
+        metavar="OS/ARCH",
+        help="Only this platform (repeatable).",
+    ),
+    "component": click.option(
+        "--component",
+        "components",
+        multiple=True,
+        metavar="NAME",
+        help="Only this component (repeatable).",
+    ),
+    "prime": click.option(
+        "--prime",
+        "is_prime",
+        is_flag=True,
+        help="The images of Rancher Prime (global.prime.enabled).",
+    ),
+    "cache-dir": click.option(
         "--cache-dir",
         type=_FOLDER,
         help="Where downloads are kept.  [default: the user's cache folder]",
     ),
-    click.option("--ca-file", type=_FILE, help="Certificate authorities to trust, as PEM."),
-    click.option(
+    "ca-file": click.option(
+        "--ca-file", type=_FILE, help="Certificate authorities to trust, as PEM."
+    ),
+    "helm": click.option(
         "--helm",
         metavar="PROGRAM",
         help="Render with this helm program instead of the built-in Helm.",
     ),
-    click.option("--offline", "is_offline", is_flag=True, help="Use only what is cached."),
-    click.option(
+    "offline": click.option(
+        "--offline", "is_offline", is_flag=True, help="Use only what is cached."
+    ),
+    "allow-missing-digest": click.option(
         "--allow-missing-digest",
         "allows_missing_digest",
         is_flag=True,
         help="Accept charts whose index entry has no digest.",
     ),
-    click.option(
+    "dry-run": click.option(
         "--dry-run", "is_dry_run", is_flag=True, help="Show what would change; write nothing."
     ),
-    click.option(
+    "lab": click.option(
         "--lab",
         "is_lab",
         is_flag=True,
         help="Use the built-in charts on a copy of the tree in dist/lab/.",
     ),
-    click.option("--json", "is_json", is_flag=True, help="Write one JSON document to stdout."),
-    click.option("-v", "--verbose", count=True, help="Say more."),
-    click.option("-q", "--quiet", is_flag=True, help="Say only errors."),
-)
+    "json": click.option(
+        "--json", "is_json", is_flag=True, help="Write one JSON document to stdout."
+    ),
+    "verbose": click.option("-v", "--verbose", count=True, help="Say more."),
+    "quiet": click.option("-q", "--quiet", is_flag=True, help="Say only errors."),
+}
+_TALK = ("json", "verbose", "quiet")
+_CHARTS = ("tree", "charts-repo", "cache-dir", "ca-file", "helm", "offline", "allow-missing-digest")
 
 
 def common_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command all common options; it is called with ``settings`` and ``console``."""
-    return _with(function, (*_COMMON[:2], *_IMAGES, *_COMMON[2:]))
+    return _with(function, tuple(_OPTIONS))
 
 
 def chart_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the common options but those that select images and their registry."""
-    return _with(function, _COMMON)
+    """Give a command the common options that a tree and its charts need."""
+    return _with(function, (*_CHARTS, "dry-run", "lab", *_TALK))
 
 
-def _with(
-    function: Callable[..., None], options: tuple[Callable[[_F], _F], ...]
-) -> Callable[..., None]:
+def image_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options that listed images need; the lab has no registry."""
+    return _with(function, tuple(name for name in _OPTIONS if name != "lab"))
 
+
+def store_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options that the image store needs."""
+    return _with(function, ("cache-dir", "dry-run", *_TALK))
+
+
+def current_app() -> App:
+    """Return what the CLI made for the command that runs now."""
+    app = click.get_current_context().find_object(App)
+    if app is None:
+        msg = "the command was called without an App"
+        raise TypeError(msg)
+    return app
+
+
+def _with(function: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
     @click.pass_obj
     @functools.wraps(function)
     def wrapper(app: App, /, **given: Any) -> None:  # noqa: ANN401 - click passes options by name
@@ -132,14 +155,19 @@ def _with(
         with app.open_lab(settings, console) as lab_settings:
             function(settings=lab_settings, console=console, **given)
 
-    for option in reversed(options):
-        wrapper = option(wrapper)
+    for name in reversed(tuple(name for name in _OPTIONS if name in names)):
+        wrapper = _OPTIONS[name](wrapper)
     return wrapper
 
 
 def _settings(app: App, given: dict[str, Any]) -> Settings:
     """Take the common options out of ``given``; what is left are the command's own."""
-    unset: dict[str, Any] = {"registry": None, "platforms": (), "components": (), "is_prime": False}
+    unset: dict[str, Any] = {
+        **dict.fromkeys(("charts_repo", "registry", "ca_file", "helm")),
+        **dict.fromkeys(("platforms", "components"), ()),
+        **dict.fromkeys(("is_prime", "is_offline", "allows_missing_digest", "is_lab"), False),
+        "tree": Path(),
+    }
     names = [name for name in Settings.__dataclass_fields__ if name != "cache_dir"]
     values = {name: given.pop(name) if name in given else unset[name] for name in names}
     cache_dir = given.pop("cache_dir") or app.default_cache_dir

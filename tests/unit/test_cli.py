@@ -264,11 +264,20 @@ def test_environment_sets_options(
 def test_every_option_has_the_variable_of_its_name(word: str) -> None:
     command = cli.cli.get_command(click.Context(cli.cli), word)
     assert command is not None
-    options = [param for param in command.params if isinstance(param, click.Option)]
-    assert len(options) > 10
-    for option in options:
-        (name,) = (o for o in option.opts if o.startswith("--"))
-        assert option.envvar == f"RKE2PACK_{word.upper()}_{name[2:].upper().replace('-', '_')}"
+    for path, each in commands(word, command):
+        options = [param for param in each.params if isinstance(param, click.Option)]
+        assert len(options) > 4
+        for option in options:
+            (name,) = (o for o in option.opts if o.startswith("--"))
+            assert option.envvar == f"RKE2PACK_{path}_{name[2:]}".upper().replace("-", "_")
+
+
+def commands(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
+    """The commands that run, with the words that lead to them."""
+    if not isinstance(command, click.Group):
+        return [(path, command)]
+    below = command.commands.items()
+    return [found for name, each in below for found in commands(f"{path}_{name}", each)]
 
 
 def test_repeatable_option_takes_several_values_of_a_variable(

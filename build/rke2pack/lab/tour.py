@@ -10,7 +10,7 @@ import click
 from rke2pack.console import Console
 from rke2pack.errors import ToolError
 from rke2pack.lab import scratch
-from rke2pack.options import App, chart_options
+from rke2pack.options import chart_options, current_app
 from rke2pack.settings import Settings
 from rke2pack.stages.bump import command as bump
 from rke2pack.stages.charts import command as charts
@@ -60,8 +60,9 @@ def _run(
     console.line()
     console.step(f"+ rke2pack {step.name} {' '.join(arguments)}".rstrip())
     quiet = ["--quiet"] if console.verbosity < 0 or console.is_json else []
-    app = click.get_current_context().find_object(App)
-    status = step.main([*arguments, *where, *quiet], str(step.name), standalone_mode=False, obj=app)
+    status = step.main(
+        [*arguments, *where, *quiet], str(step.name), standalone_mode=False, obj=current_app()
+    )
     if status:
         msg = f"{step.name}: ended with {status}"
         raise ToolError(msg)

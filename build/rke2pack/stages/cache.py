@@ -1,0 +1,121 @@
+"""``cache``: look after the image store."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rke2pack.console import Console
+from rke2pack.errors import IntegrityError
+from rke2pack.oci import upkeep
+from rke2pack.oci.layout import Layout
+from rke2pack.options import store_options
+from rke2pack.settings import Settings
+
+STORE = "store"
+_STORE_OPTION = click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
+)
+
+
+@click.group("cache", short_help="Look after the image store: gc, verify, stats.")
+def command() -> None:
+    """Look after the image store that pull fills."""
+
+
+@command.command("stats")
+@store_options
+@_STORE_OPTION
+def stats(*, settings: Settings, console: Console, store: Path | None) -> None:
+    """Count images, blobs and bytes, and what no image needs."""
+    found = upkeep.stats(_opened(settings, store))
+    console.line(f"images       {found.images}")
+    console.line(f"blobs        {found.blobs}, {found.bytes} bytes")
+    console.line(f"unreachable  {found.unreachable}, {found.unreachable_bytes} bytes")
+    console.line(f"partial      {found.partial}, {found.partial_bytes} bytes")
+    console.document({"stats": asdict(found)})
+
+
+@command.command("verify")
+@store_options
+@_STORE_OPTION
+def verify(*, settings: Settings, console: Console, store: Path | None) -> None:
+    """Hash every blob again; remove the damaged ones (not with --dry-run) and fail."""
+    layout = _opened(settings, store)
+    found = upkeep.verify(layout, is_dry_run=settings.is_dry_run)
+    state = "damaged" if settings.is_dry_run else "removed"
+    for digest in found.damaged:
+        console.line(f"{state}  {digest}")
+    for name in found.incomplete:
+        console.line(f"incomplete  {name}")
+    console.line(f"{found.blobs} blobs, {found.bytes} bytes, {len(found.damaged)} damaged")
+    document: dict[str, Any] = {
+        "blobs": found.blobs,
+        "bytes": found.bytes,
+        "damaged": [str(digest) for digest in found.damaged],
+        "incomplete": list(found.incomplete),
+    }
+    console.document(document)
+    if found.damaged or found.incomplete:
+        msg = (
+            f"{layout.root}: {len(found.damaged)} blobs are damaged, "
+            f"{len(found.incomplete)} images are incomplete"
+        )
+        raise IntegrityError(msg, hint="pull them again", details=found.incomplete)
+
+
+@command.command("gc")
+@store_options
+@_STORE_OPTION
+@click.option(
+    "--older-than",
+    "hours",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="Keep what is younger: an interrupted pull may go on with it.",
+)
+@click.option(
+    "--forget",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="First forget the images whose full reference is like this (repeatable).",
+)
+def gc(
+    *,
+    settings: Settings,
+    console: Console,
+    store: Path | None,
+    hours: float,
+    patterns: tuple[str, ...],
+) -> None:
+    """Remove blobs that no image of the store needs."""
+    layout = _opened(settings, store)
+    names = [entry.name for entry in layout.entries()]
+    forgotten = sorted(n for n in names if any(fnmatch.fnmatchcase(n, p) for p in patterns))
+    for name in forgotten:
+        console.line(f"forgotten  {name}")
+    if forgotten and not settings.is_dry_run:
+        layout.untag(frozenset(forgotten))
+    found = upkeep.gc(
+        layout,
+        now=time.time(),
+        hours=hours,
+        is_dry_run=settings.is_dry_run,
+        without=frozenset(forgotten),
+    )
+    console.line(f"{found.removed} files removed, {found.bytes} bytes; {found.young} are too young")
+    console.document({"forgotten": forgotten, **asdict(found)})
+
+
+def _opened(settings: Settings, store: Path | None) -> Layout:
+    return Layout.open(store or settings.cache_dir / STORE, must_exist=True)

@@ -1,0 +1,206 @@
+"""``pull``: images from registries, or from a local docker engine, into the image store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from rke2pack.console import Console
+from rke2pack.files import Cache
+from rke2pack.oci import access as accesses
+from rke2pack.oci import certs
+from rke2pack.oci.access import Access
+from rke2pack.oci.keychain import Keychain
+from rke2pack.oci.layout import VERSION, VERSION_FILE, Layout
+from rke2pack.oci.model import Descriptor
+from rke2pack.oci.transfer import Outcome, Transfer, Wish
+from rke2pack.options import current_app, image_options
+from rke2pack.settings import Settings
+from rke2pack.stages.pull import report, wanted
+
+STORE = "store"
+_TAG_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """One run of the command."""
+
+    settings: Settings
+    console: Console
+    access: Access
+    environment: Mapping[str, str]
+    store: Path
+    jobs: int
+    engine_patterns: tuple[str, ...]
+
+    def run(self, wishes: tuple[Wish, ...]) -> Iterator[Outcome]:
+        """Bring every image and let its name point at it; yield outcomes as they are ready."""
+        local = [wish for wish in wishes if wanted.is_local(wish, self.engine_patterns)]
+        wanted.check_patterns(self.engine_patterns, local)
+        remote = [wish for wish in wishes if wish not in local]
+        if self._is_read_only:
+            yield from self._outcomes(Layout(self.store), local, remote)
+            return
+        layout = self._opened()
+        with layout.in_use():
+            yield from self._tagged(layout, local, remote)
+
+    def _tagged(self, layout: Layout, local: list[Wish], remote: list[Wish]) -> Iterator[Outcome]:
+        names: dict[str, Descriptor] = {}
+        told = time.monotonic()
+        try:
+            for outcome in self._outcomes(layout, local, remote):
+                if outcome.status == "copied" and outcome.image is not None:
+                    names[str(outcome.wish.reference)] = outcome.image.root
+                if time.monotonic() - told > _TAG_SECONDS:
+                    layout.tag(names)
+                    names, told = {}, time.monotonic()
+                yield outcome
+        finally:
+            layout.tag(names)
+
+    def _outcomes(self, layout: Layout, local: list[Wish], remote: list[Wish]) -> Iterator[Outcome]:
+        transfer = Transfer(
+            access=self.access,
+            layout=layout,
+            jobs=self.jobs,
+            is_dry_run=self.settings.is_dry_run,
+            is_offline=self.settings.is_offline,
+        )
+        if local and self.settings.is_offline:
+            remote = [*local, *remote]
+        elif local:
+            yield from self._from_engine(layout, local)
+        yield from transfer.run(remote)
+
+    def _from_engine(self, layout: Layout, wishes: list[Wish]) -> Iterator[Outcome]:
+        # docker's package is slow to import and rarely needed.
+        from rke2pack.engine import Engine  # noqa: PLC0415
+        from rke2pack.oci.local import LocalImages  # noqa: PLC0415
+
+        with closing(Engine.connect(self.environment)) as engine:
+            is_dry_run = self.settings.is_dry_run
+            images = LocalImages(engine=engine, layout=layout, is_dry_run=is_dry_run)
+            yield from map(images.bring, wishes)
+
+    @property
+    def _is_read_only(self) -> bool:
+        return self.settings.is_dry_run or self.settings.is_offline
+
+    def _opened(self) -> Layout:
+        marker = f"{STORE}/{VERSION_FILE}"
+        cache = Cache(self.settings.cache_dir)
+        if self.store == self.settings.cache_dir / STORE and cache.get(marker) is None:
+            # Marks the cache folder as one, for backup programs.
+            cache.put(marker, VERSION)
+        return Layout.open(self.store)
+
+
+@click.command("pull", short_help="Bring images into the image store, verified.")
+@image_options
+@click.argument("references", nargs=-1, metavar="[IMAGE]...")
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Blobs to fetch at the same time.",
+)
+@click.option(
+    "--all-platforms",
+    "is_whole",
+    is_flag=True,
+    help="Every platform of an image, and its attestations.",
+)
+@click.option(
+    "--from-engine",
+    "engine_patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Take images like rancher/rke2-runtime from the local docker engine (repeatable).",
+)
+@click.option(
+    "--insecure-registry",
+    "insecure",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Allow plain HTTP with this registry (repeatable); loopback is allowed.",
+)
+@click.option(
+    "--endpoint",
+    "endpoints",
+    multiple=True,
+    metavar="HOST=ADDRESS",
+    help="Ask a mirror instead of a registry; names stay, docker.io=https://... (repeatable).",
+)
+@click.option(
+    "--cert-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of HOST[:PORT]/ca.crt, NAME.cert and NAME.key.  [default: docker's certs.d]",
+)
+@click.option(
+    "--max-requests-per-hour",
+    "per_hour",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Ask no registry more often; wait instead.",
+)
+def command(
+    *,
+    settings: Settings,
+    console: Console,
+    references: tuple[str, ...],
+    store: Path | None,
+    jobs: int,
+    is_whole: bool,
+    engine_patterns: tuple[str, ...],
+    insecure: tuple[str, ...],
+    endpoints: tuple[str, ...],
+    cert_dir: Path | None,
+    per_hour: int | None,
+) -> None:
+    """Bring the images of images.txt, or the named ones, into the image store.
+
+    For the platforms asked, or the tree's. What the store has is not fetched
+    again; an interrupted run is taken up where it stopped. Every image is
+    tried; the command fails at the end with the list of what is missing.
+    """
+    environment = current_app().environment
+    access = Access(
+        keychain=Keychain(environment),
+        ca_file=settings.ca_file,
+        cert_folders=certs.folders(environment, own=cert_dir),
+        insecure=frozenset(insecure),
+        endpoints=accesses.endpoints(endpoints, insecure=insecure),
+        per_hour=per_hour,
+        connections=3 * jobs + 4,
+        notify=report.notifier(console),
+    )
+    pull = Pull(
+        settings=settings,
+        console=console,
+        access=access,
+        environment=environment,
+        store=store or settings.cache_dir / STORE,
+        jobs=jobs,
+        engine_patterns=engine_patterns,
+    )
+    wishes = wanted.wishes(settings, references, is_whole=is_whole)
+    console.step(f"pull: {len(wishes)} images into {pull.store}")
+    outcomes = []
+    for outcome in pull.run(wishes):
+        report.tell(console, outcome)
+        outcomes.append(outcome)
+    report.report(console, access, tuple(outcomes), is_dry_run=settings.is_dry_run)
+    report.fail(tuple(outcomes))

@@ -1,0 +1,179 @@
+"""A saved tar becomes an OCI image: the same one each time, and only if it is whole."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from rke2pack.digest import Digest
+from rke2pack.errors import IntegrityError, NotFoundError, PackError, ValidationError
+from rke2pack.oci import media, savedimage
+from rke2pack.oci.layout import Layout
+from rke2pack.oci.model import Manifest
+from rke2pack.oci.reference import Reference
+
+NAME = Reference.parse("docker.io/rancher/rke2-runtime:v1")
+LAYERS = (b"layer one" * 1000, b"layer two")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout.open(tmp_path / "store")
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def config(*layers: bytes) -> bytes:
+    diff_ids = [f"sha256:{sha(layer)}" for layer in layers]
+    return json.dumps(
+        {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+    ).encode()
+
+
+def tar(files: Mapping[str, bytes | str]) -> bytes:
+    """Pack files in order; a text is a link's target."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as packed:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                member.type, member.linkname = tarfile.SYMTYPE, content
+                packed.addfile(member)
+            else:
+                member.size = len(content)
+                packed.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def listing(config_name: str, layers: list[str], *tags: str) -> dict[str, object]:
+    return {"Config": config_name, "RepoTags": list(tags), "Layers": layers}
+
+
+def saved(*layers: bytes, real: tuple[bytes, ...] | None = None) -> dict[str, bytes | str]:
+    """The files of docker save, as engines before 25 write them."""
+    own = config(*(real or layers))
+    files: dict[str, bytes | str] = {}
+    for number, layer in enumerate(layers):
+        files[f"id{number}/VERSION"] = b"1.0"
+        files[f"id{number}/layer.tar"] = layer
+    files[f"{sha(own)}.json"] = own
+    names = [f"id{number}/layer.tar" for number in range(len(layers))]
+    entry = listing(f"{sha(own)}.json", names, "rancher/rke2-runtime:v1")
+    files["manifest.json"] = json.dumps([entry]).encode()
+    return files
+
+
+def chunks(data: bytes, size: int = 1000) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def take(layout: Layout, files: Mapping[str, bytes | str]) -> Manifest:
+    return savedimage.take_in(layout, chunks(tar(files)), NAME, what="it")
+
+
+def contents(layout: Layout) -> set[str]:
+    return {path.name for path in (layout.root / "blobs/sha256").iterdir()}
+
+
+def test_layers_and_config_stay_as_they_are(layout: Layout) -> None:
+    manifest = take(layout, saved(*LAYERS))
+    assert manifest.config.digest == Digest.of(config(*LAYERS))
+    assert [layer.digest for layer in manifest.layers] == [Digest.of(layer) for layer in LAYERS]
+    assert {layer.media_type for layer in manifest.layers} == {media.OCI_LAYER}
+    assert layout.document(manifest.descriptor) == manifest
+    assert contents(layout) == {each.digest.hex for each in (manifest.descriptor, *manifest.blobs)}
+    assert list(layout.partial_folder.iterdir()) == []
+
+
+def test_same_image_gives_the_same_manifest_in_any_tar(layout: Layout, tmp_path: Path) -> None:
+    first = take(layout, saved(*LAYERS))
+    turned = dict(reversed(list(saved(*LAYERS).items())))
+    second = take(Layout.open(tmp_path / "other"), turned)
+    assert first.raw == second.raw
+
+
+def test_links_and_blob_folders_of_other_engines_are_read(layout: Layout) -> None:
+    one = LAYERS[0]
+    own = config(one, one)
+    files: dict[str, bytes | str] = {
+        "blobs/sha256/" + sha(one): one,
+        "id1/layer.tar": "../blobs/sha256/" + sha(one),
+        "blobs/sha256/" + sha(own): own,
+        "manifest.json": json.dumps(
+            [listing(f"blobs/sha256/{sha(own)}", [f"blobs/sha256/{sha(one)}", "id1/layer.tar"])]
+        ).encode(),
+    }
+    manifest = take(layout, files)
+    assert [layer.digest for layer in manifest.layers] == [Digest.of(one)] * 2
+
+
+def test_gzip_layers_are_checked_by_what_they_unpack_to(layout: Layout) -> None:
+    packed = gzip.compress(LAYERS[0], mtime=0)
+    manifest = take(layout, saved(packed, real=LAYERS[:1]))
+    assert manifest.layers[0].media_type == f"{media.OCI_LAYER}+gzip"
+    with pytest.raises(IntegrityError, match="layer 1 unpacks to"):
+        take(layout, saved(packed, real=(b"something else",)))
+    with pytest.raises(IntegrityError, match="a gzip layer is damaged"):
+        take(layout, saved(packed[:-9], real=LAYERS[:1]))
+
+
+def test_of_several_images_the_named_one_is_taken(layout: Layout) -> None:
+    one, two = config(LAYERS[0]), config(LAYERS[1])
+    files: dict[str, bytes | str] = {
+        "one.json": one,
+        "two.json": two,
+        "1.tar": LAYERS[0],
+        "2.tar": LAYERS[1],
+        "manifest.json": json.dumps(
+            [
+                listing("one.json", ["1.tar"], "rancher/other:v1"),
+                listing("two.json", ["2.tar"], "nonsense:", "rancher/rke2-runtime:v1"),
+            ]
+        ).encode(),
+    }
+    assert take(layout, files).config.digest == Digest.of(two)
+    other = Reference.parse("docker.io/rancher/third:v1")
+    with pytest.raises(NotFoundError, match="does not name it"):
+        savedimage.take_in(layout, chunks(tar(files)), other, what="it")
+
+
+@pytest.mark.parametrize(
+    ("files", "error", "message"),
+    [
+        ({}, IntegrityError, "has no file 'manifest.json'"),
+        ({"manifest.json": b"{}"}, IntegrityError, "not a list of images"),
+        ({"manifest.json": b"[{}]"}, IntegrityError, "has no file 'None'"),
+        ({"manifest.json": b"not json"}, IntegrityError, "not JSON"),
+        (
+            {**saved(LAYERS[0]), "id0/layer.tar": b"other"},
+            IntegrityError,
+            "layer 1 unpacks to",
+        ),
+        (saved(*LAYERS, real=LAYERS[:1]), IntegrityError, "2 layers, its config knows 1"),
+        (saved(b"\x28\xb5\x2f\xfdxyz"), ValidationError, "layer 1 is zstd-compressed"),
+        ({**saved(LAYERS[0]), "id0/layer.tar": "../nowhere"}, IntegrityError, "has no file"),
+    ],
+)
+def test_what_is_no_whole_image_leaves_nothing(
+    layout: Layout, files: dict[str, bytes | str], error: type[PackError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        take(layout, files)
+    assert contents(layout) == set()
+    assert not layout.partial_folder.exists() or list(layout.partial_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", [b"not a tar" * 100, tar(saved(*LAYERS))[:3000], b""])
+def test_broken_tar_leaves_nothing(layout: Layout, data: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        savedimage.take_in(layout, chunks(data), NAME, what="it")
+    assert contents(layout) == set()
