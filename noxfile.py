@@ -24,6 +24,7 @@ WORDS = {
     "images": "Regenerate images.txt and the lists per component and architecture, or --check.",
     "diff": "CHART OLD NEW: what changes between two versions of a chart, and for whom.",
     "pull": "[IMAGE]...: images from registries or the docker engine into the verified store.",
+    "airgap": "Build the archives, lists and checksums in dist/artifacts/ from the image store.",
     "cache": "gc|verify|stats: look after the image store.",
     "lab": "Everything on this machine with no network: embedded chart repository, small charts.",
 }

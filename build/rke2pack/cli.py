@@ -23,6 +23,7 @@ from rke2pack.options import App
 from rke2pack.settings import Settings
 
 WORDS = {
+    "airgap": "Make archives for nodes without a network, from the image store.",
     "bump": "Move a bundled chart to another version: versions, manifest, lists.",
     "cache": "Look after the image store: gc, verify, stats.",
     "charts": "Build the HelmChart manifests with chartContent.",

@@ -36,6 +36,7 @@ class Bench:
         self.tree = write_tree(root / "tree", {})
         self.cache = root / "cache"
         self.output = self.tree / "dist" / "artifacts"
+        self.failed: dict[str, Any] = {}
         sections = (
             f"# component: {heading}\n" + "".join(f"{name}\n" for name in names)
             for heading, names in LISTED.items()
@@ -55,6 +56,7 @@ class Bench:
         where = ["--tree", str(self.tree), "--json"]
         done = CliRunner().invoke(command, [*where, *arguments], obj=app)
         if isinstance(done.exception, PackError):
+            self.failed = json.loads(done.stdout) if done.stdout else {}
             raise done.exception
         assert done.exit_code == 0, done.output
         document: dict[str, Any] = json.loads(done.stdout)
@@ -168,6 +170,14 @@ def test_every_missing_image_is_named_and_its_archives_are_not_written(bench: Be
         for arch in ("amd64", "arm64")
     )
     assert caught.value.exit_code == 4
+    assert bench.failed["missing"] == list(caught.value.details)
+    assert len(bench.failed["incomplete"]) == 6
+    assert {Path(each["path"]).name for each in bench.failed["artifacts"]} == {
+        "rke2-images-all.linux-amd64.txt",
+        "rke2-images-all.linux-arm64.txt",
+        "rke2-images-vsphere.linux-amd64.tar.zst",
+        "rke2-images-vsphere.linux-amd64.txt",
+    }
     assert [name for name in bench.names() if "tar" in name] == [
         "rke2-images-vsphere.linux-amd64.tar.zst"
     ]
@@ -214,7 +224,7 @@ def test_fast_tells_which_digests_it_cannot_keep(bench: Bench) -> None:
 
 
 def test_wrong_words_are_refused(bench: Bench) -> None:
-    with pytest.raises(ConfigError, match="nothing: .*images.txt has no such component"):
+    with pytest.raises(ConfigError, match=r"nothing: .*images\.txt has no such component"):
         bench.run("--component", "nothing")
     with pytest.raises(ConfigError, match="linux/s390x: the tree has no such platform"):
         bench.run("--platform", "linux/s390x")

@@ -1,0 +1,124 @@
+"""Frame cache: the frames of layers, kept to be copied into the next archive.
+
+``<coding>/<hex>.frames`` are a layer's frames, ``<coding>/<hex>.json`` says
+what they are and is written last. Several processes may use it; a lost or
+damaged entry is only slow, never wrong: entries are hashed before use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from rke2pack import files
+from rke2pack.digest import Digest
+from rke2pack.files import Cache
+from rke2pack.oci.coding import Coding
+
+_FOLDER = "frames"
+_CHUNK = 1024 * 1024
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Frames on the disk: ``raw_size`` is how long they are decoded."""
+
+    path: Path
+    size: int
+    raw_size: int
+
+
+@dataclass(kw_only=True)
+class Growing:
+    """Frames that are being written."""
+
+    handle: IO[bytes]
+    path: Path
+    hashed: Any = field(default_factory=hashlib.sha256)
+    size: int = 0
+
+    def write(self, frame: bytes) -> None:
+        """Append one frame."""
+        with files.reported("write", self.path):
+            self.handle.write(frame)
+        self.hashed.update(frame)
+        self.size += len(frame)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameCache:
+    """Frames below a cache folder; an entry's time is when it was last used."""
+
+    cache: Cache
+
+    def find(self, coding: Coding, digest: Digest) -> Entry | None:
+        """Return the frames of a layer, verified, or None."""
+        path = self._path(coding, digest)
+        raw = self.cache.get(self._key(coding, digest))
+        try:
+            known = json.loads(raw or b"null")
+            entry = Entry(path=path, size=int(known["size"]), raw_size=int(known["raw_size"]))
+            is_good = path.stat().st_size == entry.size and _sha256(path) == known["sha256"]
+            for used in (path, path.with_suffix(".json")) if is_good else ():
+                os.utime(used)
+        except (ValueError, TypeError, KeyError, OSError):
+            return None
+        return entry if is_good else None
+
+    @contextmanager
+    def growing(self, coding: Coding, digest: Digest) -> Iterator[Growing]:
+        """Give a place for a layer's frames; `keep` gives it its name, else it is removed."""
+        folder = self._path(coding, digest).parent
+        with files.reported("write", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as handle:
+                yield Growing(handle=handle, path=Path(name))
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def keep(self, coding: Coding, digest: Digest, done: Growing, *, raw_size: int) -> Entry:
+        """Make written frames an entry."""
+        path = self._path(coding, digest)
+        with files.reported("write", path):
+            done.handle.flush()
+            done.path.replace(path)
+        known = {"raw_size": raw_size, "sha256": done.hashed.hexdigest(), "size": done.size}
+        self.cache.put(self._key(coding, digest), json.dumps(known).encode())
+        return Entry(path=path, size=done.size, raw_size=raw_size)
+
+    def prune(self, *, now: float, days: float) -> int:
+        """Remove what was not used for ``days``, and rests of killed runs; return the bytes."""
+        removed = 0
+        root = self.cache.folder / _FOLDER
+        with files.reported("remove", root):
+            for path in sorted(root.glob("*/*")):
+                status = path.stat()
+                limit = _DAY if path.suffix == ".tmp" else days * _DAY
+                if now - status.st_mtime > limit:
+                    path.unlink(missing_ok=True)
+                    removed += status.st_size
+        return removed
+
+    def _key(self, coding: Coding, digest: Digest) -> str:
+        return f"{_FOLDER}/{coding.name}/{digest.hex}.json"
+
+    def _path(self, coding: Coding, digest: Digest) -> Path:
+        return self.cache.folder / _FOLDER / coding.name / f"{digest.hex}.frames"
+
+
+def _sha256(path: Path) -> str:
+    hashed = hashlib.sha256()
+    with path.open("rb", buffering=0) as handle:
+        while chunk := handle.read(_CHUNK):
+            hashed.update(chunk)
+    return hashed.hexdigest()

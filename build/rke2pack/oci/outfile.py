@@ -1,0 +1,185 @@
+"""Outfile: a large file that gets its name when it is whole, in one piece or in parts.
+
+Until then it is ``.<name>.tmp``, locked, so that two runs never write the same
+file and what a killed run has left is written over by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rke2pack import files
+from rke2pack.digest import Digest
+from rke2pack.errors import ConfigError, ToolError
+
+MAX_PARTS = 100
+_CHUNK = 1024 * 1024
+_CANNOT_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A file in its place."""
+
+    path: Path
+    size: int
+    digest: Digest
+    mtime_ns: int
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the file has still the size and time that it was given."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+
+
+class Outfile:
+    """What is written so far; made by `opened`."""
+
+    def __init__(self, descriptor: int, path: Path, temporary: Path) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._temporary = temporary
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; raises ToolError when the disk is full."""
+        rest = memoryview(data)
+        with files.reported("write", self._temporary):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        self.size += len(data)
+
+    def copy(self, source: Path, size: int) -> None:
+        """Append the ``size`` bytes of a file, by the kernel where it can."""
+        with files.reported(f"copy {source} to", self._temporary), source.open("rb") as handle:
+            _copy(handle.fileno(), self._descriptor, size)
+        self.size += size
+
+    def finish(self, *, max_size: int | None = None) -> tuple[Written, ...]:
+        """Give the file its name, or the parts of at most ``max_size`` bytes theirs.
+
+        Parts are ``<name>.part01`` and so on: ``cat <name>.part* > <name>`` joins
+        them. What was there under these names before is gone then.
+        """
+        wanted, stale = self._places(max_size), set(_placed(self._path))
+        sources = self._cut(wanted)
+        digests = [_digest(source) for source in sources]
+        with files.reported("write", self._path):
+            for old in stale - {path for path, _ in wanted}:
+                old.unlink(missing_ok=True)
+            for source, (path, _) in zip(reversed(sources), reversed(wanted), strict=True):
+                source.replace(path)
+            times = [path.stat().st_mtime_ns for path, _ in wanted]
+        return tuple(
+            Written(path=path, size=size, digest=digest, mtime_ns=mtime)
+            for (path, size), digest, mtime in zip(wanted, digests, times, strict=True)
+        )
+
+    def _places(self, max_size: int | None) -> list[tuple[Path, int]]:
+        if max_size is None or self.size <= max_size:
+            return [(self._path, self.size)]
+        count = -(-self.size // max_size)
+        if count >= MAX_PARTS:
+            msg = f"{self._path}: more than {MAX_PARTS - 1} parts of {max_size} bytes"
+            raise ConfigError(msg, hint="choose a larger --max-size")
+        return [
+            (part(self._path, number + 1), min(max_size, self.size - number * max_size))
+            for number in range(count)
+        ]
+
+    def _cut(self, wanted: list[tuple[Path, int]]) -> list[Path]:
+        """Move the end of the file to files of their own, the last part first."""
+        sources = [self._temporary]
+        for path, size in reversed(wanted[1:]):
+            cut = path.with_name(f".{path.name}.tmp")
+            with files.reported("write", cut):
+                start = os.lseek(self._descriptor, -size, os.SEEK_END)
+                target = os.open(cut, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                try:
+                    _copy(self._descriptor, target, size)
+                finally:
+                    os.close(target)
+                os.ftruncate(self._descriptor, start)
+            sources.insert(1, cut)
+        return sources
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Outfile]:
+    """Begin a file; without `Outfile.finish` nothing is left at the end of the block.
+
+    Raises ToolError while another process writes it.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with files.reported("write", temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _is_locked(descriptor, temporary):
+            msg = f"{path}: another rke2pack is writing it"
+            raise ToolError(msg, hint="wait until it has finished, then run this again")
+        try:
+            os.ftruncate(descriptor, 0)
+            yield Outfile(descriptor, path, temporary)
+        finally:
+            for left in (temporary, *path.parent.glob(f".{path.name}.part[0-9][0-9].tmp")):
+                left.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int, path: Path) -> bool:
+    """Take the lock; false where another has it, or has just put the file in place."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def part(path: Path, number: int) -> Path:
+    """Return the name of a part, counted from 1."""
+    return path.with_name(f"{path.name}.part{number:02}")
+
+
+def _placed(path: Path) -> Iterator[Path]:
+    """Yield what is there of a file, whole or in parts."""
+    yield from (each for each in (path,) if each.exists())
+    yield from path.parent.glob(f"{path.name}.part[0-9][0-9]")
+
+
+def _copy(source: int, target: int, size: int) -> None:
+    left = size
+    try:
+        while left and (done := os.copy_file_range(source, target, left)):
+            left -= done
+    except OSError as exc:
+        if exc.errno not in _CANNOT_COPY:
+            raise
+    with os.fdopen(os.dup(source), "rb", buffering=0) as reader:
+        while left and (chunk := reader.read(min(left, _CHUNK))):
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(target, rest) :]
+            left -= len(chunk)
+    if left:
+        raise OSError(errno.EIO, "the file was cut short while it was copied")
+
+
+def _digest(path: Path) -> Digest:
+    hashed = hashlib.sha256()
+    with files.reported("read", path), path.open("rb", buffering=0) as handle:
+        while chunk := handle.read(_CHUNK):
+            hashed.update(chunk)
+    return Digest(hashed.hexdigest())

@@ -1,0 +1,139 @@
+"""``airgap``: archives for nodes without a network, from the image store."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+
+from rke2pack.console import Console
+from rke2pack.files import Cache
+from rke2pack.oci.archive import Store
+from rke2pack.oci.framecache import FrameCache
+from rke2pack.oci.layout import Layout
+from rke2pack.oci.splice import Format, ProfileName
+from rke2pack.options import image_options
+from rke2pack.settings import Settings
+from rke2pack.stages.airgap import plan
+from rke2pack.stages.airgap.work import Request, Work
+from rke2pack.workspace import Workspace
+
+STORE = "store"
+OUTPUT = "dist/artifacts"
+_KEPT_DAYS = 30.0
+_SIZE = re.compile(r"([1-9]\d{0,11})(B|kB|MB|GB|KiB|MiB|GiB)\Z")
+_UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3,
+          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}  # fmt: skip
+_BUNDLE = re.compile(r"(?P<name>[a-z0-9][a-z0-9.-]*)=(?P<parts>[a-z0-9-]+(?:,[a-z0-9-]+)*)\Z")
+
+
+def _parse_size(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    match = _SIZE.match(value)
+    if match is None:
+        msg = f"{value!r} is no size; write it as 1900MB or 2GiB"
+        raise click.BadParameter(msg)
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _parse_bundles(
+    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for value in values:
+        match = _BUNDLE.match(value)
+        if match is None:
+            msg = f"{value!r} is no bundle; write it as rke2-images=core,canal"
+            raise click.BadParameter(msg)
+        found[match["name"]] = tuple(match["parts"].split(","))
+    return found or plan.BUNDLES
+
+
+@click.command("airgap", short_help="Make archives for nodes without a network.")
+@image_options
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Folder to write to.  [default: {OUTPUT} in the tree]",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["fast", "default", "small"]),
+    default="default",
+    show_default=True,
+    help="fast: the registry's blobs and digests; default: smaller; small: smallest, slow.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["zst", "gz"]),
+    multiple=True,
+    default=("zst",),
+    show_default=True,
+    help="Write .tar.zst or .tar.gz (repeatable).",
+)
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    callback=_parse_size,
+    help="Split what is larger into NAME.part01, ... of at most SIZE, like 1900MB.",
+)
+@click.option(
+    "--bundle",
+    "bundles",
+    multiple=True,
+    metavar="NAME=COMPONENT,...",
+    callback=_parse_bundles,
+    help="One archive of several components (repeatable).  [default: rke2-images=core,canal]",
+)
+def command(
+    *,
+    settings: Settings,
+    console: Console,
+    store: Path | None,
+    output: Path | None,
+    profile: ProfileName,
+    formats: tuple[Format, ...],
+    max_size: int | None,
+    bundles: Mapping[str, tuple[str, ...]],
+) -> None:
+    """Build the archives of every component and platform, their lists and checksums.
+
+    Takes the images of images.txt from the image store that pull has filled.
+    Same images, same bytes; what is unchanged is not built again. Images that
+    the store lacks are all named at the end, and their archives not written.
+    """
+    planned = plan.make(Workspace(settings=settings), bundles)
+    layout = Layout.open(store or settings.cache_dir / STORE, must_exist=True)
+    request = Request(
+        output=output or settings.tree / OUTPUT,
+        profile=profile,
+        formats=tuple(dict.fromkeys(formats)),
+        max_size=max_size,
+        is_dry_run=settings.is_dry_run,
+    )
+    cache = Cache(settings.cache_dir)
+    console.step(f"airgap: {len(planned.targets)} archives of {layout.root}, profile {profile}")
+    with nullcontext() if settings.is_dry_run else layout.in_use():
+        work = Work(request=request, console=console, store=Store.open(layout), cache=cache)
+        for target in planned.targets:
+            work.build(target)
+    if not settings.is_dry_run:
+        for names in (*planned.targets, *planned.lists):
+            if names.name not in work.incomplete:
+                work.write_list(names)
+        work.write_sums()
+        FrameCache(cache=cache).prune(now=time.time(), days=_KEPT_DAYS)
+    console.findings(work.findings.values())
+    console.document(work.document())
+    work.fail()

@@ -1,0 +1,118 @@
+"""Which archives there are to build: components, bundles, platforms and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rke2pack.errors import ConfigError
+from rke2pack.lists import text
+from rke2pack.lists.text import Section
+from rke2pack.oci.platform import Platform
+from rke2pack.oci.reference import Reference
+from rke2pack.workspace import Workspace
+
+# RKE2's own archive without a component's name: what a default installation needs.
+BUNDLES: Mapping[str, tuple[str, ...]] = {"rke2-images": ("core", "canal")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One archive or list: its name without the ending, and its images."""
+
+    name: str
+    platform: Platform
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The archives in order, and what is a list alone: the images of all components."""
+
+    targets: tuple[Target, ...]
+    lists: tuple[Target, ...]
+
+
+def make(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]]) -> Plan:
+    """Plan the archives of the asked components and platforms.
+
+    A bundle is built where all its components are. Raises ConfigError for a
+    platform or a component that the tree does not have.
+    """
+    sections = {section.component: section for section in _sections(workspace)}
+    targets: list[Target] = []
+    lists: list[Target] = []
+    known = workspace.tree.components.platforms
+    _check_bundles(workspace, sections, bundles)
+    for name in _platforms(workspace):
+        platform = Platform.parse(name)
+        own = {c: s for c, s in sections.items() if name in (s.platforms or known)}
+        groups: dict[str, tuple[str, ...]] = {f"rke2-images-{c}": (c,) for c in own}
+        groups |= {n: parts for n, parts in bundles.items() if all(p in own for p in parts)}
+        suffix = name.replace("/", "-")
+        targets += [
+            Target(
+                name=f"{group}.{suffix}",
+                platform=platform,
+                references=_references(workspace, (own[part] for part in parts)),
+            )
+            for group, parts in groups.items()
+        ]
+        if not workspace.settings.components:
+            every = _references(workspace, own.values())
+            lists.append(
+                Target(name=f"rke2-images-all.{suffix}", platform=platform, references=every)
+            )
+    return Plan(targets=tuple(targets), lists=tuple(lists))
+
+
+def _references(workspace: Workspace, sections: Iterable[Section]) -> tuple[Reference, ...]:
+    """Return the images of several components, each once."""
+    return tuple(dict.fromkeys(_named(workspace, sections)))
+
+
+def _named(workspace: Workspace, sections: Iterable[Section]) -> Iterator[Reference]:
+    registry = workspace.settings.registry
+    for section in sections:
+        for name in section.references:
+            reference = Reference.parse(name)
+            yield reference.with_registry(registry) if registry else reference
+
+
+def _platforms(workspace: Workspace) -> tuple[str, ...]:
+    known = workspace.tree.components.platforms
+    for platform in workspace.settings.platforms:
+        if platform not in known:
+            msg = f"{platform}: the tree has no such platform"
+            raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
+    return workspace.settings.platforms or known
+
+
+def _check_bundles(
+    workspace: Workspace, sections: Iterable[str], bundles: Mapping[str, tuple[str, ...]]
+) -> None:
+    known = [*(c.name for c in workspace.tree.components.components), *sections]
+    for name in dict.fromkeys(part for parts in bundles.values() for part in parts):
+        # A tree without the components of RKE2's own bundles has no such archives.
+        if bundles is not BUNDLES and name not in known:
+            msg = f"{name}: no such component"
+            raise ConfigError(msg, hint=f"choose one of: {', '.join(dict.fromkeys(known))}")
+
+
+def _sections(workspace: Workspace) -> tuple[Section, ...]:
+    """Return the asked sections of images.txt; those of Rancher Prime are made by rendering."""
+    tree, components = workspace.tree, workspace.settings.components
+    if workspace.settings.is_prime:
+        lists = workspace.builder(workspace.bundled()).build(workspace.component_charts(components))
+        known = tree.components.platforms
+        return tuple(text.section_of(each, all_platforms=known) for each in lists.lists)
+    sections = text.parse(tree.images_text, what=str(tree.images_path))
+    names = [section.component for section in sections]
+    for name in components:
+        if name not in names:
+            msg = f"{name}: {tree.images_path} has no such component"
+            raise ConfigError(msg, hint=f"choose one of: {', '.join(names)}")
+    if not sections:
+        msg = f"{tree.images_path}: lists no image"
+        raise ConfigError(msg, hint="write it with 'rke2pack images'")
+    return tuple(s for s in sections if not components or s.component in components)

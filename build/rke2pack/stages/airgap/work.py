@@ -1,0 +1,199 @@
+"""The work of a run: images found, archives built, lists and checksums written."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rke2pack import files
+from rke2pack.console import Console
+from rke2pack.digest import Digest
+from rke2pack.errors import IntegrityError, NotFoundError, PackError
+from rke2pack.files import Cache
+from rke2pack.finding import Finding
+from rke2pack.oci import splice
+from rke2pack.oci.archive import Store
+from rke2pack.oci.outfile import Written
+from rke2pack.oci.pack import Artifact, Found, Packer
+from rke2pack.oci.platform import Platform
+from rke2pack.oci.reference import Reference
+from rke2pack.oci.splice import Format, ProfileName
+from rke2pack.stages.airgap.plan import Target
+
+_SUM = re.compile(r"(?P<sum>[0-9a-f]{64})  (?P<name>[^/\s]+)\Z")
+_Key = tuple[Platform, Reference]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What this command's own options say."""
+
+    output: Path
+    profile: ProfileName
+    formats: tuple[Format, ...]
+    max_size: int | None
+    is_dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One file of the result; ``written`` is None where it is only planned."""
+
+    path: Path
+    architecture: str
+    status: str
+    written: Written | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``--json`` carries."""
+        return {
+            "path": str(self.path),
+            "size": self.written.size if self.written else None,
+            "sha256": self.written.digest.hex if self.written else None,
+            "status": self.status,
+        }
+
+
+@dataclass(kw_only=True)
+class Work:
+    """Collects what was made and what is wrong."""
+
+    request: Request
+    console: Console
+    store: Store
+    cache: Cache
+    products: list[Product] = field(default_factory=list)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    problems: dict[str, PackError] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
+    _images: dict[_Key, Found | None] = field(default_factory=dict)
+
+    def build(self, target: Target) -> None:
+        """Build a target in every format; where an image is missing, only say so."""
+        found = [self._find(target.platform, reference) for reference in target.references]
+        images = [each for each in found if each is not None]
+        if len(images) < len(found):
+            self.incomplete.append(target.name)
+            return
+        for form in self.request.formats:
+            packer = Packer(
+                store=self.store,
+                cache=self.cache,
+                recipe=splice.recipe(self.request.profile, form),
+                max_size=self.request.max_size,
+            )
+            self._pack(packer, target, self.request.output / f"{target.name}.tar.{form}", images)
+
+    def write_list(self, names: Target) -> None:
+        """Write the list of an archive, or of all."""
+        path = self.request.output / f"{names.name}.txt"
+        data = "".join(f"{reference}\n" for reference in names.references).encode()
+        is_new = files.write_changed(path, data)
+        written = Written(path=path, size=len(data), digest=Digest.of(data), mtime_ns=0)
+        self._add(path, names.platform, "built" if is_new else "unchanged", written)
+
+    def write_sums(self) -> None:
+        """Write ``sha256sum-<arch>.txt``; lines of other files that are still there stay."""
+        for architecture in sorted({each.architecture for each in self.products}):
+            path = self.request.output / f"sha256sum-{architecture}.txt"
+            sums = {name: value for name, value in _sums(path) if (path.parent / name).is_file()}
+            for each in self.products:
+                if each.architecture == architecture and each.written is not None:
+                    sums[each.path.name] = each.written.digest.hex
+            lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+            files.write_changed(path, lines.encode())
+
+    def document(self) -> Mapping[str, Any]:
+        """Return the document of ``--json``."""
+        return {
+            "artifacts": [each.to_json() for each in self.products],
+            "findings": [each.to_json() for each in self.findings.values()],
+            "missing": [each.message for each in self.problems.values()],
+            "incomplete": list(dict.fromkeys(self.incomplete)),
+        }
+
+    def fail(self) -> None:
+        """Raise what went wrong: one error, or one that lists all."""
+        errors = list(self.problems.values())
+        if not errors:
+            return
+        if len(errors) == 1:
+            raise errors[0]
+        damaged = any(isinstance(error, IntegrityError) for error in errors)
+        kind: type[PackError] = IntegrityError if damaged else NotFoundError
+        state = "problems with damaged or missing images" if damaged else "images are missing"
+        lacking = len(dict.fromkeys(self.incomplete))
+        msg = f"airgap: {len(errors)} {state}, {lacking} archives not built"
+        raise kind(
+            msg,
+            hint="run 'rke2pack pull', then this again",
+            details=tuple(error.message for error in errors),
+        )
+
+    def _find(self, platform: Platform, reference: Reference) -> Found | None:
+        key = (platform, reference)
+        if key not in self._images:
+            try:
+                manifest, own = self.store.manifest(reference, platform)
+                self._images[key] = Found(reference=reference, manifest=manifest, platform=own)
+            except (NotFoundError, IntegrityError) as exc:
+                hint = exc.hint or "fetch it with 'rke2pack pull'"
+                named = type(exc)(f"{exc.message} ({platform})", hint=hint)
+                self.problems[f"{reference} {platform}"] = named
+                self._images[key] = None
+        return self._images[key]
+
+    def _pack(self, packer: Packer, target: Target, path: Path, images: Iterable[Found]) -> None:
+        started = time.monotonic()
+        if self.request.is_dry_run:
+            status = "unchanged" if packer.is_unchanged(path, images) else "planned"
+            self._add(path, target.platform, status, None)
+            return
+        try:
+            artifacts = packer.pack(path, images)
+        except (IntegrityError, NotFoundError) as exc:
+            self.incomplete.append(target.name)
+            self.problems[str(path)] = exc
+            return
+        for each in artifacts:
+            self._add(each.written.path, target.platform, each.status, each.written, started)
+        if self.request.profile == "fast":
+            self._tell_changed(artifacts[0])
+
+    def _tell_changed(self, artifact: Artifact) -> None:
+        for name in artifact.changed_digests:
+            self.findings[name] = Finding(
+                severity="warning",
+                check="digest-changed",
+                subject=name,
+                expected="layers that are all gzip or all plain",
+                got="zstd or mixed; the archive has them plain, under another digest",
+            )
+
+    def _add(
+        self,
+        path: Path,
+        platform: Platform,
+        status: str,
+        written: Written | None,
+        started: float | None = None,
+    ) -> None:
+        product = Product(
+            path=path, architecture=platform.architecture, status=status, written=written
+        )
+        self.products.append(product)
+        took = "" if started is None else f"  {time.monotonic() - started:.1f}s"
+        facts = f"{written.size:>12}  {written.digest}  " if written else ""
+        self.console.line(f"{path.name:<44} {facts}{status}{took}")
+
+
+def _sums(path: Path) -> Iterable[tuple[str, str]]:
+    if path.is_file():
+        for line in files.read_text(path).splitlines():
+            match = _SUM.match(line)
+            if match is not None:
+                yield match["name"], match["sum"]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rke2pack.oci import frames
+from rke2pack.oci.coding import Buffer
+from rke2pack.oci.frames import Frame, Job
+
+
+@dataclass(kw_only=True)
+class Recorder:
+    """A coding that changes nothing and counts."""
+
+    name: str = "plain"
+    delays: tuple[float, ...] = ()
+    active: int = 0
+    most: int = 0
+    calls: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def encode(self, data: Buffer) -> bytes:
+        with self.lock:
+            self.active += 1
+            self.most = max(self.most, self.active)
+            delay = self.delays[self.calls % len(self.delays)] if self.delays else 0
+            self.calls += 1
+        time.sleep(delay)
+        with self.lock:
+            self.active -= 1
+        return bytes(data)
+
+
+@given(st.lists(st.binary(max_size=25), max_size=12), st.integers(1, 20))
+def test_pieces_are_full_but_the_last(chunks: list[bytes], size: int) -> None:
+    found = [bytes(piece) for piece in frames.split(chunks, size=size)]
+    assert b"".join(found) == b"".join(chunks)
+    assert all(len(piece) == size for piece in found[:-1])
+    assert all(0 < len(piece) <= size for piece in found)
+
+
+@pytest.mark.parametrize(
+    ("length", "sizes"),
+    [(0, []), (1, [1]), (9, [9]), (10, [10]), (11, [10, 1]), (20, [10, 10]), (21, [10, 10, 1])],
+)
+def test_boundaries_at_exact_multiples(length: int, sizes: list[int]) -> None:
+    assert [len(piece) for piece in frames.split([bytes(length)], size=10)] == sizes
+    assert [len(piece) for piece in frames.split([b"x"] * length, size=10)] == sizes
+
+
+def test_default_piece_is_32_mib() -> None:
+    sizes = [len(piece) for piece in frames.split([bytes(1024 * 1024)] * 65)]
+    assert sizes == [2**25, 2**25, 2**20]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_frames_come_in_order_whatever_is_ready_first(workers: int) -> None:
+    coding = Recorder(delays=(0.02, 0.0, 0.01))
+    jobs = [
+        Job(key=number, coding=coding, chunks=[bytes([number, n]) for n in range(3)])
+        for number in range(6)
+    ]
+    found = list(frames.encode(jobs, workers=workers, size=2))
+    expected = [
+        Frame(key=number, data=data)
+        for number in range(6)
+        for data in (*(bytes([number, n]) for n in range(3)), None)
+    ]
+    assert found == expected
+    assert coding.most <= workers
+
+
+def test_empty_job_has_only_its_end() -> None:
+    jobs = [Job(key=name, coding=Recorder(), chunks=()) for name in "ab"]
+    assert list(frames.encode(jobs)) == [Frame(key="a", data=None), Frame(key="b", data=None)]
+
+
+def test_no_more_is_read_than_the_workers_need() -> None:
+    read = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield b"12345678"
+
+    found = frames.encode([Job(key=0, coding=Recorder(), chunks=endless())], workers=2, size=8)
+    for taken in range(1, 20):
+        next(found)
+        assert read <= taken + 2
+    found.close()
+
+
+def test_error_of_a_stream_ends_the_work() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"12345678"
+        msg = "broken"
+        raise ValueError(msg)
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="broken"):
+        list(frames.encode([Job(key=0, coding=Recorder(), chunks=broken())], size=4))
+    assert threading.active_count() == before
