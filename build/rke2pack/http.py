@@ -181,7 +181,7 @@ def _check_status(response: requests.Response, shown: str) -> None:
     if status in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}:
         return
     reason = f"{shown}: {status} {response.reason or ''}".rstrip()
-    after = _retry_after(response.headers.get("Retry-After"))
+    after = retry_after(response.headers.get("Retry-After"))
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         raise AuthError(reason, hint="check the credentials in netrc or in the address")
     if status == HTTPStatus.NOT_FOUND:
@@ -240,7 +240,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return float(tenacity.wait_random_exponential(multiplier=0.5, max=10.0)(state))
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None) -> float | None:
     """Seconds from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None

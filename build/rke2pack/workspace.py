@@ -21,8 +21,10 @@ from rke2pack.helm.manifest import ChartReference, removed
 from rke2pack.helm.render import Renderer, SdkRenderer
 from rke2pack.helm.repository import Access, ChartRepository, open_repository
 from rke2pack.helm.version import ChartVersion
+from rke2pack.lists import files
 from rke2pack.lists.build import Builder
 from rke2pack.lists.survey import Surveyor
+from rke2pack.lists.text import Section
 from rke2pack.oci.reference import Reference
 from rke2pack.settings import Settings
 from rke2pack.tree.native import NativeTree
@@ -184,6 +186,26 @@ class Workspace:
         found = {name: rules.get(name) for name in wanted}
         charts = {name: tuple(c for c in found[name].charts if c in bundled) for name in wanted}
         return {name: own for name, own in charts.items() if own or found[name].images}
+
+    def sections(self) -> tuple[Section, ...]:
+        """Return the asked sections of images.txt; those of Rancher Prime are made by rendering.
+
+        Raises ConfigError for a component that has none, and where there are none at all.
+        """
+        tree, components = self.tree, self.settings.components
+        if self.settings.is_prime:
+            lists = self.builder(self.bundled()).build(self.component_charts(components))
+            return files.sections(tree, lists)
+        sections = files.written(tree)
+        names = [section.component for section in sections]
+        for name in components:
+            if name not in names:
+                msg = f"{name}: {tree.images_path} has no such component"
+                raise ConfigError(msg, hint=f"choose one of: {', '.join(names)}")
+        if not sections:
+            msg = f"{tree.images_path}: lists no image"
+            raise ConfigError(msg, hint="write it with 'rke2pack images', or name images")
+        return tuple(s for s in sections if not components or s.component in components)
 
     def reference(self, entry: BundledChart, found: IndexEntry, chart: Chart) -> ChartReference:
         """Return the reference form of ``entry`` for another version.

@@ -27,11 +27,11 @@ from rke2pack.http import Fetcher, new_session
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    assert http._retry_after(value) == seconds
+    assert http.retry_after(value) == seconds
 
 
 def test_retry_after_counts_from_now() -> None:
-    seconds = http._retry_after(email.utils.formatdate(time.time() + 30, usegmt=True))
+    seconds = http.retry_after(email.utils.formatdate(time.time() + 30, usegmt=True))
     assert seconds is not None
     assert 28 < seconds <= 30
 

@@ -6,7 +6,6 @@ Bodies are read with a ceiling and a least rate; failures become RegistryError,
 
 from __future__ import annotations
 
-import email.utils
 import re
 import ssl
 import time
@@ -23,6 +22,7 @@ from rke2pack.errors import (
     RateLimitedError,
     RegistryError,
 )
+from rke2pack.http import retry_after
 from rke2pack.oci import strictjson
 
 LONGEST_SILENCE = 900.0
@@ -77,7 +77,7 @@ def refusal(response: Response, what: str) -> RegistryError:
     status = response.status_code
     is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
     after = (
-        _retry_after(response.headers.get("Retry-After"))
+        retry_after(response.headers.get("Retry-After"))
         if is_limit or status == HTTPStatus.SERVICE_UNAVAILABLE
         else None
     )
@@ -155,16 +155,3 @@ def _said(response: Response) -> str:
         return ""
     words = _CONTROL.sub(" ", words).strip()[:200]
     return f" ({words})" if words else ""
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
-    if value.strip().isascii() and value.strip().isdigit():
-        return float(value)
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, moment.timestamp() - time.time())

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rke2pack.errors import ConfigError
-from rke2pack.lists import text
 from rke2pack.lists.text import Section
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
@@ -39,7 +38,7 @@ def make(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]]) -> Plan:
     A bundle is built where all its components are. Raises ConfigError for a
     platform or a component that the tree does not have.
     """
-    sections = {section.component: section for section in _sections(workspace)}
+    sections = {section.component: section for section in workspace.sections()}
     targets: list[Target] = []
     lists: list[Target] = []
     known = workspace.tree.components.platforms
@@ -97,22 +96,3 @@ def _check_bundles(
         if bundles is not BUNDLES and name not in known:
             msg = f"{name}: no such component"
             raise ConfigError(msg, hint=f"choose one of: {', '.join(dict.fromkeys(known))}")
-
-
-def _sections(workspace: Workspace) -> tuple[Section, ...]:
-    """Return the asked sections of images.txt; those of Rancher Prime are made by rendering."""
-    tree, components = workspace.tree, workspace.settings.components
-    if workspace.settings.is_prime:
-        lists = workspace.builder(workspace.bundled()).build(workspace.component_charts(components))
-        known = tree.components.platforms
-        return tuple(text.section_of(each, all_platforms=known) for each in lists.lists)
-    sections = text.parse(tree.images_text, what=str(tree.images_path))
-    names = [section.component for section in sections]
-    for name in components:
-        if name not in names:
-            msg = f"{name}: {tree.images_path} has no such component"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(names)}")
-    if not sections:
-        msg = f"{tree.images_path}: lists no image"
-        raise ConfigError(msg, hint="write it with 'rke2pack images'")
-    return tuple(s for s in sections if not components or s.component in components)

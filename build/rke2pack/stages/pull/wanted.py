@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from rke2pack.errors import ConfigError
-from rke2pack.lists import text
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.transfer import Wish
@@ -53,29 +52,10 @@ def _listed(settings: Settings) -> Iterator[tuple[Reference, tuple[Platform, ...
         if platform not in known:
             msg = f"{platform}: the tree has no such platform"
             raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
-    for section in _sections(workspace):
+    for section in workspace.sections():
         own = [p for p in section.platforms or known if p in (settings.platforms or known)]
         for name in section.references if own else ():
             yield Reference.parse(name), tuple(map(Platform.parse, own))
-
-
-def _sections(workspace: Workspace) -> tuple[text.Section, ...]:
-    """Return the asked sections of images.txt; those of Rancher Prime are made by rendering."""
-    tree, components = workspace.tree, workspace.settings.components
-    if workspace.settings.is_prime:
-        lists = workspace.builder(workspace.bundled()).build(workspace.component_charts(components))
-        known = tree.components.platforms
-        return tuple(text.section_of(each, all_platforms=known) for each in lists.lists)
-    sections = text.parse(tree.images_text, what=str(tree.images_path))
-    names = [section.component for section in sections]
-    for name in components:
-        if name not in names:
-            msg = f"{name}: {tree.images_path} has no such component"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(names)}")
-    if not sections:
-        msg = f"{tree.images_path}: lists no image"
-        raise ConfigError(msg, hint="write it with 'rke2pack images', or name images")
-    return tuple(s for s in sections if not components or s.component in components)
 
 
 def is_local(wish: Wish, patterns: Iterable[str]) -> bool:
