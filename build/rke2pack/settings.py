@@ -23,3 +23,8 @@ class Settings:
     is_dry_run: bool
     allows_missing_digest: bool
     is_lab: bool
+
+    @property
+    def store(self) -> Path:
+        """The image store, where ``--store`` names no other."""
+        return self.cache_dir / "store"

@@ -101,11 +101,14 @@ class Workspace:
         )
 
     def chart(self, name: str, version: ChartVersion) -> Chart:
-        """Fetch one version of a chart, verified.
+        """Fetch one version of a chart, verified, once however often it is asked for.
 
         Where the tree's manifest is for this version, the archive must be the
         one that it names too; raises IntegrityError otherwise.
         """
+        kept = self._charts.get((name, version.text))
+        if kept is not None:
+            return kept
         chart = self.repository.fetch(self.repository.index().entry(name, version))
         reference = self.tree.reference(name) if self.tree.manifest_path(name).is_file() else None
         if reference and reference.version == chart.version and reference.digest != chart.digest:
@@ -117,7 +120,13 @@ class Workspace:
                 msg,
                 hint=f"find out why {self.tree.manifest_path(name)} was reviewed with other bytes",
             )
+        self._charts[name, version.text] = chart
         return chart
+
+    @cached_property
+    def _charts(self) -> dict[tuple[str, str], Chart]:
+        """Charts by name and version: a bump compares, lists and searches the same ones."""
+        return {}
 
     def is_published(self, name: str, version: ChartVersion) -> bool:
         """Whether the chart repository has this version of a chart."""
@@ -186,6 +195,15 @@ class Workspace:
         found = {name: rules.get(name) for name in wanted}
         charts = {name: tuple(c for c in found[name].charts if c in bundled) for name in wanted}
         return {name: own for name, own in charts.items() if own or found[name].images}
+
+    def platforms(self) -> tuple[str, ...]:
+        """Return the asked platforms, or all; raises ConfigError for one that the tree lacks."""
+        known = self.tree.components.platforms
+        for platform in self.settings.platforms:
+            if platform not in known:
+                msg = f"{platform}: the tree has no such platform"
+                raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
+        return self.settings.platforms or known
 
     def sections(self) -> tuple[Section, ...]:
         """Return the asked sections of images.txt; those of Rancher Prime are made by rendering.

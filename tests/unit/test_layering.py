@@ -32,14 +32,14 @@ HOMES: Final = {
     "git": ("vcs",),
     "helm_python": ("helm.render",),
     "jinja2": ("stages",),
-    "platformdirs": ("cli", "settings"),
+    "platformdirs": ("cli",),
     "requests": ("http", "oci.answer", "oci.wire"),
     "rich": ("console",),
     "ruamel": ("tree",),
     "semver": ("helm.version",),
     "tenacity": ("http", "oci.wire"),
     "urllib3": ("http", "oci.answer", "oci.wire"),
-    "yaml": ("safeyaml", "helm.manifest"),
+    "yaml": ("safeyaml",),
 }
 PACKAGE: Final = "rke2pack"
 

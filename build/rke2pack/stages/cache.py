@@ -17,7 +17,6 @@ from rke2pack.oci.layout import Layout
 from rke2pack.options import store_options
 from rke2pack.settings import Settings
 
-STORE = "store"
 _STORE_OPTION = click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
@@ -118,4 +117,4 @@ def gc(
 
 
 def _opened(settings: Settings, store: Path | None) -> Layout:
-    return Layout.open(store or settings.cache_dir / STORE, must_exist=True)
+    return Layout.open(store or settings.store, must_exist=True)

@@ -10,7 +10,7 @@ import click
 from rke2pack import files
 from rke2pack.console import Console
 from rke2pack.digest import Digest
-from rke2pack.errors import ConfigError, IntegrityError
+from rke2pack.errors import ConfigError
 from rke2pack.helm import manifest
 from rke2pack.helm.manifest import ChartReference
 from rke2pack.options import chart_options
@@ -121,10 +121,6 @@ def _content(workspace: Workspace, entry: BundledChart) -> str:
         raise _disagrees(workspace, entry, "it says that the chart was removed")
     _check(workspace, entry, reference)
     chart = workspace.chart(entry.name, entry.version)
-    if chart.digest != reference.digest:
-        got = f"got {chart.digest}, the manifest says {reference.digest}"
-        msg = f"{entry.name} {entry.version}: {got}"
-        raise IntegrityError(msg)
     spec = {**workspace.tree.components.helm_chart_spec, **reference.spec}
     return manifest.with_content(
         chart, reference.with_spec(spec), kube_version=workspace.tree.kube_version

@@ -50,7 +50,7 @@ def command(*, settings: Settings, console: Console, is_check: bool, explain: st
     if is_check and not is_own:
         msg = "--check compares images.txt, which is not for --registry and --prime"
         raise ConfigError(msg, hint="leave them out, or compare the lists in dist/images/")
-    platforms = _platforms(workspace)
+    platforms = workspace.platforms()
     kube = workspace.tree.kube_version
     console.step(f"images: rendering the charts of {settings.tree} for {kube}")
     with contextlib.nullcontext() if is_check else workspace.locked():
@@ -110,16 +110,6 @@ def _write(
         journal.apply(tree.root, changes)
     for path in sorted(changes):
         console.line(f"written  {path.relative_to(tree.root)}")
-
-
-def _platforms(workspace: Workspace) -> tuple[str, ...]:
-    """Return the asked platforms, or all; raises ConfigError for one that the tree lacks."""
-    known = workspace.tree.components.platforms
-    for platform in workspace.settings.platforms:
-        if platform not in known:
-            msg = f"{platform}: the tree has no such platform"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
-    return workspace.settings.platforms or known
 
 
 def _report(

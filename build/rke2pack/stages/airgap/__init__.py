@@ -22,7 +22,6 @@ from rke2pack.stages.airgap import plan
 from rke2pack.stages.airgap.work import Request, Work
 from rke2pack.workspace import Workspace
 
-STORE = "store"
 OUTPUT = "dist/artifacts"
 _KEPT_DAYS = 30.0
 _SIZE = re.compile(r"([1-9]\d{0,11})(B|kB|MB|GB|KiB|MiB|GiB)\Z")
@@ -114,7 +113,7 @@ def command(
     the store lacks are all named at the end, and their archives not written.
     """
     planned = plan.make(Workspace(settings=settings), bundles)
-    layout = Layout.open(store or settings.cache_dir / STORE, must_exist=True)
+    layout = Layout.open(store or settings.store, must_exist=True)
     request = Request(
         output=output or settings.tree / OUTPUT,
         profile=profile,

@@ -43,7 +43,7 @@ def make(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]]) -> Plan:
     lists: list[Target] = []
     known = workspace.tree.components.platforms
     _check_bundles(workspace, sections, bundles)
-    for name in _platforms(workspace):
+    for name in workspace.platforms():
         platform = Platform.parse(name)
         own = {c: s for c, s in sections.items() if name in (s.platforms or known)}
         groups: dict[str, tuple[str, ...]] = {f"rke2-images-{c}": (c,) for c in own}
@@ -76,15 +76,6 @@ def _named(workspace: Workspace, sections: Iterable[Section]) -> Iterator[Refere
         for name in section.references:
             reference = Reference.parse(name)
             yield reference.with_registry(registry) if registry else reference
-
-
-def _platforms(workspace: Workspace) -> tuple[str, ...]:
-    known = workspace.tree.components.platforms
-    for platform in workspace.settings.platforms:
-        if platform not in known:
-            msg = f"{platform}: the tree has no such platform"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
-    return workspace.settings.platforms or known
 
 
 def _check_bundles(

@@ -23,7 +23,6 @@ from rke2pack.options import current_app, image_options
 from rke2pack.settings import Settings
 from rke2pack.stages.pull import report, wanted
 
-STORE = "store"
 _TAG_SECONDS = 1.0
 
 
@@ -94,9 +93,9 @@ class Pull:
         return self.settings.is_dry_run or self.settings.is_offline
 
     def _opened(self) -> Layout:
-        marker = f"{STORE}/{VERSION_FILE}"
+        marker = f"{self.store.name}/{VERSION_FILE}"
         cache = Cache(self.settings.cache_dir)
-        if self.store == self.settings.cache_dir / STORE and cache.get(marker) is None:
+        if self.store == self.settings.store and cache.get(marker) is None:
             # Marks the cache folder as one, for backup programs.
             cache.put(marker, VERSION)
         return Layout.open(self.store)
@@ -192,7 +191,7 @@ def command(
         console=console,
         access=access,
         environment=environment,
-        store=store or settings.cache_dir / STORE,
+        store=store or settings.store,
         jobs=jobs,
         engine_patterns=engine_patterns,
     )

@@ -47,13 +47,9 @@ def _named(
 
 def _listed(settings: Settings) -> Iterator[tuple[Reference, tuple[Platform, ...]]]:
     workspace = Workspace(settings=settings)
-    known = workspace.tree.components.platforms
-    for platform in settings.platforms:
-        if platform not in known:
-            msg = f"{platform}: the tree has no such platform"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
+    known, asked = workspace.tree.components.platforms, workspace.platforms()
     for section in workspace.sections():
-        own = [p for p in section.platforms or known if p in (settings.platforms or known)]
+        own = [p for p in section.platforms or known if p in asked]
         for name in section.references if own else ():
             yield Reference.parse(name), tuple(map(Platform.parse, own))
 
