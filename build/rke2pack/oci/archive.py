@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rke2pack.digest import Digest
-from rke2pack.errors import IntegrityError, NotFoundError
+from rke2pack.errors import IntegrityError
 from rke2pack.oci import content, media, resolve, strictjson
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.model import Descriptor, Document, Manifest
+from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
+from rke2pack.oci.store import Store
 
 _KNOWN_CONFIGS = frozenset({media.OCI_CONFIG, media.DOCKER_CONFIG})
 
@@ -45,47 +45,6 @@ class ArchiveImage:
     def is_kept(self) -> bool:
         """Whether the manifest goes into the archive as it is, so that its digest stays."""
         return not any(layer.is_unpacked for layer in self.layers)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Store:
-    """A layout as the source of archives; ``names`` is what its index has."""
-
-    layout: Layout
-    names: Mapping[str, Descriptor]
-
-    @classmethod
-    def open(cls, root: Layout) -> Store:
-        """Read the index once."""
-        return cls(layout=root, names={e.name: e.descriptor for e in root.entries()})
-
-    def document(self, descriptor: Descriptor) -> Document:
-        """Read a document; raises NotFoundError."""
-        return self.layout.document(descriptor)
-
-    def config(self, descriptor: Descriptor) -> bytes:
-        """Read a config; raises NotFoundError."""
-        return self.layout.read(descriptor.digest, max_bytes=resolve.MAX_CONFIG_BYTES)
-
-    def manifest(
-        self, reference: Reference, platform: Platform
-    ) -> tuple[Manifest, Platform | None]:
-        """Return an image's manifest for a platform.
-
-        Raises NotFoundError where the store has no such name, not the
-        platform, or not every blob.
-        """
-        root = self.names.get(str(reference))
-        if root is None:
-            msg = f"{reference}: not in {self.layout.root}"
-            raise NotFoundError(msg)
-        image = resolve.resolve(self, self.document(root), (platform,), what=str(reference))
-        found = next(each for each in image.documents if isinstance(each, Manifest))
-        lacking = [blob for blob in found.blobs if not self.layout.has(blob)]
-        if lacking:
-            msg = f"{reference}: {self.layout.root} lacks {len(lacking)} blobs: {lacking[0].digest}"
-            raise NotFoundError(msg)
-        return found, next(iter(image.platforms), None)
 
 
 def read_image(

@@ -10,7 +10,8 @@ from rke2pack.oci import savedimage
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Manifest, unique
 from rke2pack.oci.resolve import Image, resolve
-from rke2pack.oci.transfer import LayoutSource, Outcome, Wish
+from rke2pack.oci.store import Store
+from rke2pack.oci.transfer import Outcome, Wish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class LocalImages:
         return document if all(map(self.layout.has, document.blobs)) else None
 
     def _fitting(self, manifest: Manifest, wish: Wish) -> Image:
-        image = resolve(LayoutSource(self.layout), manifest, (), what=str(wish.reference))
+        image = resolve(Store(layout=self.layout), manifest, (), what=str(wish.reference))
         fits = [p for p in image.platforms if any(p.satisfies(w) for w in wish.platforms)]
         if wish.platforms and not fits:
             has = ", ".join(map(str, image.platforms))

@@ -15,12 +15,12 @@ from typing import Any, Literal
 from rke2pack.digest import Digest
 from rke2pack.files import Cache
 from rke2pack.oci import archive, imagetar, outfile
-from rke2pack.oci.archive import Store
 from rke2pack.oci.model import Manifest
 from rke2pack.oci.outfile import Written
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.splice import Recipe, Splicer
+from rke2pack.oci.store import Store
 
 Status = Literal["built", "unchanged"]
 # Counted up when the same inputs begin to give other bytes.

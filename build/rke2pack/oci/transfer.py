@@ -23,6 +23,7 @@ from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.registry import Registry
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES, Image, resolve
+from rke2pack.oci.store import Store
 
 Status = Literal["copied", "present", "planned", "failed"]
 
@@ -44,21 +45,6 @@ class Outcome:
     image: Image | None = None
     lacking: tuple[Descriptor, ...] = ()
     error: PackError | None = None
-
-
-class LayoutSource:
-    """Documents and configs of a layout alone."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-
-    def document(self, descriptor: Descriptor) -> Document:
-        """Read a document; raises NotFoundError."""
-        return self._layout.document(descriptor)
-
-    def config(self, descriptor: Descriptor) -> bytes:
-        """Read a config; raises NotFoundError."""
-        return self._layout.read(descriptor.digest, max_bytes=MAX_CONFIG_BYTES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +154,7 @@ class Transfer:
             raise NotFoundError(msg, hint="run it without --offline")
         document = self.layout.document(root)
         image = resolve(
-            LayoutSource(self.layout), document, wish.platforms, what=str(wish.reference)
+            Store(layout=self.layout), document, wish.platforms, what=str(wish.reference)
         )
         lacking = self._lacking(image)
         if lacking:

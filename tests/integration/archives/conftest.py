@@ -16,12 +16,12 @@ import pytest
 
 from rke2pack.files import Cache
 from rke2pack.oci import splice
-from rke2pack.oci.archive import Store
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.pack import Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.splice import Format, ProfileName
+from rke2pack.oci.store import Store
 from tests.unit.oci.imaging import Packing, layer, put_image
 
 Missing = Callable[[str, str], NoReturn]
@@ -198,7 +198,7 @@ def make(
     def call(profile: ProfileName, form: Format, platform: str = "linux/amd64") -> Made:
         key = (profile, form, platform)
         if key not in known:
-            store = Store.open(layout)
+            store = Store(layout=layout)
             images = []
             for name in store.names:
                 reference = Reference.parse(name)

@@ -23,14 +23,14 @@ from pathlib import Path
 
 from rke2pack.files import Cache
 from rke2pack.oci import splice
-from rke2pack.oci.archive import Store
+from rke2pack.oci.store import Store
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.pack import Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 
 root, cache, form = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-store = Store.open(Layout.open(root / "store"))
+store = Store(layout=Layout.open(root / "store"))
 images = []
 for name in store.names:
     reference = Reference.parse(name)

@@ -21,12 +21,12 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.files import Cache
 from rke2pack.oci import coding, media, splice
-from rke2pack.oci.archive import Store
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.pack import Artifact, Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.splice import Format, ProfileName
+from rke2pack.oci.store import Store
 from tests.unit.oci.imaging import Packed, Packing, layer, packed, put_image
 
 AMD64 = Platform.parse("linux/amd64")
@@ -50,12 +50,12 @@ class Workshop:
         self.cache = cache
 
     def packer(self, profile: ProfileName, form: Format, **options: Any) -> Packer:  # noqa: ANN401 - of Packer
-        store = Store.open(self.layout)
+        store = Store(layout=self.layout)
         recipe = splice.recipe(profile, form)
         return Packer(store=store, cache=Cache(self.cache), recipe=recipe, **options)
 
     def images(self, platform: Platform = AMD64) -> list[Found]:
-        store = Store.open(self.layout)
+        store = Store(layout=self.layout)
         found = []
         for name in store.names:
             reference = Reference.parse(name)
@@ -424,7 +424,7 @@ def test_what_the_store_lacks_is_named(layout: Layout) -> None:
 
     def message(name: str, platform: str = "linux/amd64") -> str:
         with pytest.raises(NotFoundError) as caught:
-            Store.open(layout).manifest(Reference.parse(name), Platform.parse(platform))
+            Store(layout=layout).manifest(Reference.parse(name), Platform.parse(platform))
         return caught.value.message
 
     assert message("example/other:v1") == f"docker.io/example/other:v1: not in {layout.root}"

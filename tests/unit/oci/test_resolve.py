@@ -11,7 +11,7 @@ from rke2pack.oci import media, model
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.resolve import Image, resolve
-from rke2pack.oci.transfer import LayoutSource
+from rke2pack.oci.store import Store
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made
 
@@ -24,7 +24,7 @@ def layout(tmp_path: Path) -> Layout:
 def found(layout: Layout, made: Made, *wants: Platform) -> Image:
     images.write(layout.root, {"it": made})
     root = layout.document(made.descriptor)
-    return resolve(LayoutSource(layout), root, wants, what="it")
+    return resolve(Store(layout=layout), root, wants, what="it")
 
 
 def changed(made: Made, **changes: Any) -> Made:  # noqa: ANN401 - JSON
@@ -50,10 +50,10 @@ def test_only_wanted_manifests_are_read(layout: Layout) -> None:
     images.write(layout.root, {"it": made})
     layout.drop(made.children[1].digest)
     root = layout.document(made.descriptor)
-    image = resolve(LayoutSource(layout), root, (AMD64,), what="it")
+    image = resolve(Store(layout=layout), root, (AMD64,), what="it")
     assert [d.descriptor.digest for d in image.documents] == [made.children[0].digest, made.digest]
     with pytest.raises(NotFoundError):
-        resolve(LayoutSource(layout), root, (ARM64,), what="it")
+        resolve(Store(layout=layout), root, (ARM64,), what="it")
 
 
 def test_config_tells_where_the_index_does_not(layout: Layout) -> None:

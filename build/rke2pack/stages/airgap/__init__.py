@@ -12,10 +12,10 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.files import Cache
-from rke2pack.oci.archive import Store
 from rke2pack.oci.framecache import FrameCache
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.splice import Format, ProfileName
+from rke2pack.oci.store import Store
 from rke2pack.options import image_options
 from rke2pack.settings import Settings
 from rke2pack.stages.airgap import plan
@@ -124,7 +124,7 @@ def command(
     cache = Cache(settings.cache_dir)
     console.step(f"airgap: {len(planned.targets)} archives of {layout.root}, profile {profile}")
     with nullcontext() if settings.is_dry_run else layout.in_use():
-        work = Work(request=request, console=console, store=Store.open(layout), cache=cache)
+        work = Work(request=request, console=console, store=Store(layout=layout), cache=cache)
         for target in planned.targets:
             work.build(target)
     if not settings.is_dry_run:

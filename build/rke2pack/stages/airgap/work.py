@@ -16,12 +16,12 @@ from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.files import Cache
 from rke2pack.finding import Finding
 from rke2pack.oci import splice
-from rke2pack.oci.archive import Store
 from rke2pack.oci.outfile import Written
 from rke2pack.oci.pack import Artifact, Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.splice import Format, ProfileName
+from rke2pack.oci.store import Store
 from rke2pack.stages.airgap.plan import Target
 
 _SUM = re.compile(r"(?P<sum>[0-9a-f]{64})  (?P<name>[^/\s]+)\Z")
