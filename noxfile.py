@@ -24,7 +24,12 @@ WORDS = {
     "images": "Regenerate images.txt and the lists per component and architecture, or --check.",
     "diff": "CHART OLD NEW: what changes between two versions of a chart, and for whom.",
     "pull": "[IMAGE]...: images from registries or the docker engine into the verified store.",
+    "mirror": "TARGET [IMAGE]...: images from registries, store or archives to another registry.",
     "airgap": "Build the archives, lists and checksums in dist/artifacts/ from the image store.",
+    "serve": "[ARCHIVE]...: a read-only registry and chart repository over the store or archives.",
+    "delta": "OLD NEW: an archive with only what changed, for nodes that have OLD.",
+    "verify": "FILE...: prove archives, release folders and deltas from their own bytes.",
+    "validate": "Check the bundled charts against every row of the support matrix.",
     "cache": "gc|verify|stats: look after the image store.",
     "lab": "Everything on this machine with no network: embedded chart repository, small charts.",
 }
@@ -100,6 +105,30 @@ def tests(session: nox.Session) -> None:
     """Run all tests with coverage, or what the arguments name: nox -s tests -- tests/unit."""
     install(session, "tests", "helm")
     session.run("pytest", "-n", "2", *(session.posargs or ("--cov", "--cov-report=term")))
+
+
+@nox.session(default=False)
+def integration(session: nox.Session) -> None:
+    """Run the tests with real programs; prints which of them read what (docs/compatibility.md)."""
+    install(session, "tests", "helm")
+    session.run("pytest", "-n", "2", *(session.posargs or ("tests/integration",)))
+
+
+@nox.session(venv_backend="none", default=False)
+def containerd(session: nox.Session) -> None:
+    """Build containerd 2 from the Go module proxy, for the tests that import into it."""
+    folder = Path(".nox/containerd/bin").absolute()
+    made = Path("tests/integration/containerd")
+    state = hashlib.sha256((made / "go.sum").read_bytes()).hexdigest()
+    stamp = folder / "built.sha256"
+    if stamp.is_file() and stamp.read_text(encoding="ascii") == state:
+        return
+    packages = [f"github.com/containerd/containerd/v2/cmd/{name}" for name in ("containerd", "ctr")]
+    options = ("-mod=readonly", "-trimpath", "-tags", "no_btrfs,no_zfs,no_devmapper")
+    folder.mkdir(parents=True, exist_ok=True)
+    with session.chdir(made):
+        session.run("go", "build", *options, "-o", str(folder), *packages, external=True)
+    stamp.write_text(state, encoding="ascii")
 
 
 @nox.session(default=False)

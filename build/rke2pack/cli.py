@@ -27,10 +27,15 @@ WORDS = {
     "bump": "Move a bundled chart to another version: versions, manifest, lists.",
     "cache": "Look after the image store: gc, verify, stats.",
     "charts": "Build the HelmChart manifests with chartContent.",
+    "delta": "Make an archive with only what changed between two.",
     "diff": "Explain what changes between two versions of a chart.",
-    "images": "Regenerate images.txt and the lists per component, or check them.",
+    "images": "Lists of images: regenerate, check, lock, and verify in their registries.",
     "lab": "Show everything on this machine, without a network.",
+    "mirror": "Copy images into another registry, digests kept.",
     "pull": "Bring images into the image store, verified.",
+    "serve": "Serve images and charts, read-only, as a registry and a chart repository.",
+    "validate": "Check the bundled charts against the rows of the support matrix.",
+    "verify": "Prove archives and release folders from their own bytes.",
 }
 EXIT_INTERRUPTED = 130
 EXIT_BUG = 70

@@ -8,15 +8,21 @@ carries exactly one document and nothing else.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rke2pack import progress
 from rke2pack.errors import PackError, ToolError
 from rke2pack.finding import Finding
+from rke2pack.progress import Lines, Meter, Silence
+
+if TYPE_CHECKING:
+    from rich.console import Console as Terminal
 
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -103,13 +109,29 @@ class Console:
             self._has_document = True
             _write_stdout(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
+    @contextlib.contextmanager
+    def progress(self, title: str) -> Iterator[Meter]:
+        """Show bytes on their way until the end of the block; quiet shows nothing."""
+        if self.verbosity < 0:
+            yield Silence()
+        elif sys.stderr.isatty():
+            with progress.bars(title, self._terminal) as meter:
+                yield meter
+        else:
+            yield Lines(title, self.line)
+
+    @functools.cached_property
+    def _terminal(self) -> Terminal:
+        """The one that everything is written through, so that bars stay below the lines."""
+        from rich.console import Console as Terminal  # noqa: PLC0415 - only for a terminal
+
+        return Terminal(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
     def _styled(self, text: str, style: str) -> None:
         if not sys.stderr.isatty():
             sys.stderr.write(text + "\n")
             return
-        from rich.console import Console as Terminal  # noqa: PLC0415 - only for a terminal
-
-        terminal = Terminal(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        terminal = self._terminal
         # rich takes NO_COLOR for the colours alone and would still write bold and dim.
         is_styled = style and not terminal.no_color
         terminal.print(text, style=style if is_styled else None, markup=False)

@@ -1,4 +1,4 @@
-"""Finding: one thing that a check saw and that a person should know."""
+"""Finding: one thing that a check saw and that a person should know; result: how a check ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["info", "warning", "error"]
+Status = Literal["passed", "failed", "manual", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +32,25 @@ class Finding:
     def __str__(self) -> str:
         claim = f"expected {self.expected}, got {self.got}"
         return f"{self.severity}: {self.subject}: {claim} [{self.check}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one check (a stable word) of one thing ended, and what it saw."""
+
+    subject: str
+    check: str
+    status: Status
+    detail: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the object that ``--json`` carries."""
+        return {
+            "subject": self.subject,
+            "check": self.check,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.subject}: {self.check}: {self.detail}"

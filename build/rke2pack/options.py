@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ import click
 from rke2pack.console import Console
 from rke2pack.settings import Settings
 
+_SIZE = re.compile(r"([1-9]\d{0,11})(B|kB|MB|GB|KiB|MiB|GiB)\Z")
+_UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3,
+          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}  # fmt: skip
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -96,7 +100,7 @@ _OPTIONS: dict[str, Callable[[_F], _F]] = {
         "--lab",
         "is_lab",
         is_flag=True,
-        help="Use the built-in charts on a copy of the tree in dist/lab/.",
+        help="Use the built-in charts and images, on a copy of the tree in dist/lab/.",
     ),
     "json": click.option(
         "--json", "is_json", is_flag=True, help="Write one JSON document to stdout."
@@ -118,14 +122,55 @@ def chart_options(function: Callable[..., None]) -> Callable[..., None]:
     return _with(function, (*_CHARTS, "dry-run", "lab", *_TALK))
 
 
+def validate_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options that checks of a tree's charts need."""
+    return _with(function, (*_CHARTS, "component", "prime", "dry-run", "lab", *_TALK))
+
+
 def image_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the common options that listed images need; the lab has no registry."""
-    return _with(function, tuple(name for name in _OPTIONS if name != "lab"))
+    """Give a command the common options that listed images need."""
+    return common_options(function)
+
+
+def server_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options that something to serve needs."""
+    return _with(function, ("tree", "cache-dir", "lab", *_TALK))
 
 
 def store_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the common options that the image store needs."""
     return _with(function, ("cache-dir", "dry-run", *_TALK))
+
+
+allow_moved_tags = click.option(
+    "--allow-moved-tags",
+    "allows_moved",
+    is_flag=True,
+    help="Accept images that are not what images.lock has; each is a finding.",
+)
+
+
+def talk_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options for what it says; it keeps nothing."""
+    return _with(function, _TALK)
+
+
+def _parse_size(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    match = _SIZE.match(value)
+    if match is None:
+        msg = f"{value!r} is no size; write it as 1900MB or 2GiB"
+        raise click.BadParameter(msg)
+    return int(match[1]) * _UNITS[match[2]]
+
+
+max_size_option = click.option(
+    "--max-size",
+    metavar="SIZE",
+    callback=_parse_size,
+    help="Split what is larger into NAME.part01, ... of at most SIZE, like 1900MB.",
+)
 
 
 def current_app() -> App:
@@ -165,10 +210,12 @@ def _settings(app: App, given: dict[str, Any]) -> Settings:
     unset: dict[str, Any] = {
         **dict.fromkeys(("charts_repo", "registry", "ca_file", "helm")),
         **dict.fromkeys(("platforms", "components"), ()),
-        **dict.fromkeys(("is_prime", "is_offline", "allows_missing_digest", "is_lab"), False),
+        **dict.fromkeys(
+            ("is_prime", "is_offline", "is_dry_run", "allows_missing_digest", "is_lab"), False
+        ),
         "tree": Path(),
     }
-    names = [name for name in Settings.__dataclass_fields__ if name != "cache_dir"]
+    names = [name for name in Settings.__dataclass_fields__ if name not in {"cache_dir", "lab"}]
     values = {name: given.pop(name) if name in given else unset[name] for name in names}
-    cache_dir = given.pop("cache_dir") or app.default_cache_dir
+    cache_dir = given.pop("cache_dir", None) or app.default_cache_dir
     return Settings(cache_dir=Path(cache_dir), **values)

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """What stands in for the network with ``--lab``.
+
+    ``registry`` is an address (plain HTTP on loopback): below it every registry
+    has a path of its name, with the images of the tree, and takes pushes.
+    ``fill`` makes all those images and returns their layout.
+    """
+
+    charts: Path
+    registry: str
+    fill: Callable[[], Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +38,7 @@ class Settings:
     is_dry_run: bool
     allows_missing_digest: bool
     is_lab: bool
+    lab: Lab | None = None
 
     @property
     def store(self) -> Path:

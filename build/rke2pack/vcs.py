@@ -114,3 +114,27 @@ class Checkout:
 def _absolute(paths: Iterable[Path]) -> list[str]:
     """Name files independently of the folder git runs in, which is the checkout's top."""
     return [str(path.parent.resolve() / path.name) for path in paths]
+
+
+def read_at(folder: Path, revision: str, name: str) -> str:
+    """Return the text of the file ``name`` below ``folder`` as it was at a revision.
+
+    Raises ConfigError where ``folder`` is in no checkout or the revision has no such file.
+    """
+    try:
+        import git  # noqa: PLC0415 - slow to import
+
+        repo = git.Repo(folder, search_parent_directories=True)
+        commit = repo.commit(revision)
+        path = (folder.resolve() / name).relative_to(Path(str(repo.working_dir)).resolve())
+        data: bytes = (commit.tree / path.as_posix()).data_stream.read()
+        return data.decode()
+    except ImportError as exc:
+        msg = "git: no such program"
+        raise ToolError(msg, hint="install git, or name a folder") from exc
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as exc:
+        msg = f"{folder}: not in a git checkout, so there is no revision {revision}"
+        raise ConfigError(msg, hint="name the folder of a tree") from exc
+    except (git.GitError, git.BadName, KeyError, ValueError, IndexError) as exc:
+        msg = f"{revision}: git knows no such revision with {name}"
+        raise ConfigError(msg, hint="name a commit, branch, tag, or the folder of a tree") from exc

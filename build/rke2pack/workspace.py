@@ -198,7 +198,7 @@ class Workspace:
 
     def platforms(self) -> tuple[str, ...]:
         """Return the asked platforms, or all; raises ConfigError for one that the tree lacks."""
-        known = self.tree.components.platforms
+        known = self.tree.components.every_platform
         for platform in self.settings.platforms:
             if platform not in known:
                 msg = f"{platform}: the tree has no such platform"

@@ -10,34 +10,23 @@ byte.
 from __future__ import annotations
 
 import contextlib
-import http
-import http.server
 import importlib.resources
 import json
-import logging
-import socketserver
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from rke2pack import files, safeyaml
 from rke2pack.digest import Digest
-from rke2pack.errors import ToolError
 from rke2pack.helm import archive
+from rke2pack.helm.shelf import Shelf
 from rke2pack.helm.version import ChartVersion
+from rke2pack.serving.server import running
 
 _CREATED = "2025-05-01T00:00:00Z"
 _BASE = "base"
-_HOST = "127.0.0.1"
-_IDLE_SECONDS = 10
-_POLL_SECONDS = 0.02
-_TYPES = {".yaml": "application/yaml", ".tgz": "application/gzip"}
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +42,6 @@ class Release:
         """Where the archive is, relative to the repository."""
         package = self.name.removesuffix("-crd")
         return f"assets/{package}/{self.name}-{self.version}.tgz"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the repository says to one GET; HEAD is the same without the body."""
-
-    status: http.HTTPStatus
-    headers: Mapping[str, str]
-    body: bytes = b""
 
 
 def releases() -> tuple[Release, ...]:
@@ -103,47 +83,8 @@ def serve(folder: Path) -> Iterator[str]:
 
     Raises ToolError where no port can be opened.
     """
-    root = folder.resolve()
-
-    class Handler(_Handler):
-        repository = root
-
-    try:
-        server = _Server((_HOST, 0), Handler)
-    except OSError as exc:
-        msg = f"cannot open a port on {_HOST}: {exc.strerror or exc}"
-        raise ToolError(msg, hint="allow this process to listen on the loopback address") from exc
-    with server:
-        loop = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
-        loop.start()
-        try:
-            yield f"http://{_HOST}:{server.server_port}"
-        finally:
-            server.shutdown()
-            loop.join()
-
-
-def answer(folder: Path, target: str, *, if_none_match: str = "") -> Answer:
-    """Return what a GET of ``target`` below the resolved ``folder`` gives: 200, 304 or 404.
-
-    A folder is 404 like everything else that is no readable file inside ``folder``.
-    """
-    path = unquote(urlsplit(target).path)
-    data = _content(folder, path)
-    if data is None:
-        body = b"not found\n"
-        headers = {"Content-Type": "text/plain", "Content-Length": str(len(body))}
-        return Answer(status=http.HTTPStatus.NOT_FOUND, headers=headers, body=body)
-    tag = f'"{Digest.of(data).hex}"'
-    known = {part.strip().removeprefix("W/") for part in if_none_match.split(",")}
-    if known & {tag, "*"}:
-        return Answer(status=http.HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
-    headers = {
-        "Content-Type": _TYPES.get(PurePosixPath(path).suffix, "application/octet-stream"),
-        "Content-Length": str(len(data)),
-        "ETag": tag,
-    }
-    return Answer(status=http.HTTPStatus.OK, headers=headers, body=data)
+    with running(Shelf(folder).answer) as server:
+        yield server.url
 
 
 def _read(folder: Traversable) -> dict[str, bytes]:
@@ -162,51 +103,3 @@ def _entry(release: Release, digest: Digest) -> dict[str, Any]:
     what = f"{release.name} {release.version}: Chart.yaml"
     metadata = safeyaml.load(release.members[0].data.decode(), what=what, scalars=False)
     return {**metadata, "created": _CREATED, "digest": digest.hex, "urls": [release.url]}
-
-
-def _content(folder: Path, path: str) -> bytes | None:
-    """Return the bytes of the file that ``path`` names inside ``folder``, or None."""
-    relative = PurePosixPath(path.lstrip("/"))
-    if ".." in relative.parts or "\\" in path or "\0" in path:
-        return None
-    try:
-        found = (folder / relative).resolve()
-        is_inside = found.is_relative_to(folder) and found.is_file()
-        return found.read_bytes() if is_inside else None
-    except OSError:
-        return None
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    def server_bind(self) -> None:
-        # HTTPServer asks the resolver for the host's full name, which can take seconds offline.
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = _HOST, int(self.server_address[1])
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base class's form
-        _log.debug("the client %s went away", client_address, exc_info=True)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = _IDLE_SECONDS
-    repository: Path
-
-    def do_GET(self) -> None:
-        self._send(with_body=True)
-
-    def do_HEAD(self) -> None:
-        self._send(with_body=False)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        _log.debug(format, *args)
-
-    def _send(self, *, with_body: bool) -> None:
-        known = self.headers.get("If-None-Match", "")
-        reply = answer(self.repository, self.path, if_none_match=known)
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if with_body:
-            self.wfile.write(reply.body)

@@ -1,41 +1,119 @@
-"""``lab``: one release's work from bump to manifests, on this machine, without a network."""
+"""``lab``: one release's work, from a bump to archives and mirrors, without a network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import click
 
 from rke2pack.console import Console
 from rke2pack.errors import ToolError
-from rke2pack.lab import scratch
-from rke2pack.options import chart_options, current_app
+from rke2pack.lab import claims, scratch
+from rke2pack.options import App, chart_options, current_app
 from rke2pack.settings import Settings
+from rke2pack.stages.airgap import command as airgap
 from rke2pack.stages.bump import command as bump
 from rke2pack.stages.charts import command as charts
+from rke2pack.stages.delta import command as delta
 from rke2pack.stages.diff import command as diff
 from rke2pack.stages.images import command as images
+from rke2pack.stages.mirror import command as mirror
+from rke2pack.stages.pull import command as pull
+from rke2pack.stages.verify import command as verify
 
-CHART = "harvester-cloud-provider"
-STEPS: tuple[tuple[click.Command, tuple[str, ...]], ...] = (
-    (images, ("--check", "--quiet")),
-    (diff, (CHART, "0.2.9", "0.2.11")),
-    (bump, (CHART, "0.2.10")),
-    (bump, (CHART, "0.2.11", "--dry-run")),
-    (images, ("--check", "--quiet")),
-    (charts, ()),
-    (charts, ()),
-)
+CHART, COMPONENT = "harvester-cloud-provider", "harvester"
+_OLD, _NEW, _DELTA = "{tree}/dist/old", "{tree}/dist/artifacts", "{tree}/dist/deltas"
+_ARCHIVE = f"rke2-images-{COMPONENT}.linux-amd64.tar.zst"
+_ONE = ("--component", COMPONENT, "--quiet")
+_FAST = ("--profile", "fast", "--quiet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One command line, which must end well, and what else is claimed of it.
+
+    ``{tree}`` in an argument stands for the scratch tree. ``keeps`` is a folder
+    (``{cache}``: of the cache) that the step leaves as it is, to the byte.
+    """
+
+    command: click.Command
+    arguments: tuple[str, ...] = ()
+    claim: str = ""
+    check: Callable[[Settings], bool] | None = None
+    keeps: str = ""
+
+
+STEPS = (
+    Step(command=images, arguments=("--check", "--quiet"), claim="images.txt fits the charts"),
+    Step(command=pull, arguments=_ONE),
+    Step(command=airgap, arguments=(*_ONE, "--profile", "fast", "--output", _OLD)),
+    Step(command=diff, arguments=(CHART, "0.2.9", "0.2.11")),
+    Step(command=bump, arguments=(CHART, "0.2.10")),
+    Step(command=bump, arguments=(CHART, "0.2.11")),
+    Step(command=images, arguments=("--check", "--quiet"), claim="images.txt fits the charts"),
+    Step(command=charts),
+    Step(command=charts, claim="the same bytes again", keeps="{tree}/dist/charts"),
+    Step(
+        command=images,
+        arguments=("--verify-registry", "--quiet"),
+        claim="every image starts a program that is for its platform",
+    ),
+    Step(command=images, arguments=("--lock", "--quiet")),
+    Step(
+        command=pull,
+        arguments=("--quiet",),
+        claim="every image of images.txt is in the store",
+        check=claims.is_pulled,
+    ),
+    Step(
+        command=pull,
+        arguments=("--quiet",),
+        claim="a second pull fetches nothing",
+        keeps="{cache}/store",
+    ),
+    Step(
+        command=airgap,
+        arguments=_FAST,
+        claim="archives of every component",
+        check=claims.has_archives,
+    ),
+    Step(command=airgap, arguments=_FAST, claim="nothing is built twice", keeps=_NEW),
+    Step(
+        command=verify,
+        arguments=(_NEW, "--against", "{tree}/images.lock", "--quiet"),
+        claim="every byte proves itself, every digest is the one of images.lock",
+    ),
+    Step(
+        command=delta,
+        arguments=(f"{_OLD}/{_ARCHIVE}", f"{_NEW}/{_ARCHIVE}", "--output", _DELTA),
+    ),
+    Step(
+        command=verify,
+        arguments=(_DELTA, "--base", f"{_OLD}/{_ARCHIVE}", "--quiet"),
+        claim="the delta and its base are whole",
+    ),
+    Step(
+        command=mirror,
+        arguments=(claims.TARGET, *_ONE),
+        claim=f"{claims.TARGET} has the images with their digests",
+        check=claims.is_mirrored,
+    ),
+    Step(command=mirror, arguments=(claims.TARGET, *_ONE), claim="a second mirror sends nothing",
+         keeps="{lab}"),
+)  # fmt: skip
 
 
 @click.command("lab", short_help="Show everything on this machine, without a network.")
 @chart_options
 def command(*, settings: Settings, console: Console) -> None:
-    """Run every command on the built-in charts, in one scratch copy of the tree.
+    """Run every command on the built-in charts and images, in one scratch copy of the tree.
 
-    Shows what a bump does, and that a second build of the manifests changes no byte. The
-    scratch copy stays in dist/lab/ to look at.
+    Each step says what it shows, and that is checked. The scratch copy stays in dist/lab/ to
+    look at.
     """
     if settings.is_lab:
         _walk(settings, console)
@@ -45,24 +123,75 @@ def command(*, settings: Settings, console: Console) -> None:
 
 
 def _walk(settings: Settings, console: Console) -> None:
-    for step, arguments in STEPS:
-        _run(step, arguments, settings, console)
-    console.document({"steps": [[str(step.name), *arguments] for step, arguments in STEPS]})
+    for step in STEPS:
+        _run(step, settings, console)
+    console.document(
+        {
+            "steps": [[str(step.command.name), *step.arguments] for step in STEPS],
+            "claims": [step.claim for step in STEPS if step.claim],
+        }
+    )
     console.step(f"lab: {len(STEPS)} steps, all as they should be; the tree is in {settings.tree}")
 
 
-def _run(
-    step: click.Command, arguments: Sequence[str], settings: Settings, console: Console
-) -> None:
-    """Run one command on the scratch tree, echoed as a user would type it."""
-    where = ["--tree", str(settings.tree), "--charts-repo", str(settings.charts_repo)]
-    where += ["--cache-dir", str(settings.cache_dir)]
+def _run(step: Step, settings: Settings, console: Console) -> None:
+    """Run one command in the lab that is open, echoed as a user would type it; check its claim."""
+    name, arguments = str(step.command.name), [_filled(each, settings) for each in step.arguments]
     console.line()
-    console.step(f"+ rke2pack {step.name} {' '.join(arguments)}".rstrip())
-    quiet = ["--quiet"] if console.verbosity < 0 or console.is_json else []
-    status = step.main(
-        [*arguments, *where, *quiet], str(step.name), standalone_mode=False, obj=current_app()
-    )
+    console.step(f"+ rke2pack {name} {' '.join(arguments)}".rstrip())
+    kept = Path(_filled(step.keeps, settings)) if step.keeps else None
+    before = claims.state(kept) if kept else {}
+    # Stdout is for the tour's own document.
+    with contextlib.redirect_stdout(sys.stderr) if console.is_json else contextlib.nullcontext():
+        status = step.command.main(
+            [*arguments, *_options(step.command, settings, console)],
+            name,
+            standalone_mode=False,
+            obj=_app(settings),
+        )
     if status:
-        msg = f"{step.name}: ended with {status}"
+        msg = f"{name}: ended with {status}"
         raise ToolError(msg)
+    is_kept = kept is None or (bool(before) and claims.state(kept) == before)
+    claims.demand(
+        step.claim, is_so=is_kept and (step.check is None or step.check(_own(step, settings)))
+    )
+    if step.claim:
+        console.line(f"so: {step.claim}")
+
+
+def _filled(text: str, settings: Settings) -> str:
+    lab = settings.lab.fill() if settings.lab and "{lab}" in text else ""
+    return text.format(tree=settings.tree, cache=settings.cache_dir, lab=lab)
+
+
+def _own(step: Step, settings: Settings) -> Settings:
+    """Return the settings with the step's own component."""
+    return replace(settings, components=(COMPONENT,)) if COMPONENT in step.arguments else settings
+
+
+def _options(command: click.Command, settings: Settings, console: Console) -> Iterator[str]:
+    names = {parameter.name for parameter in command.params}
+    if "is_lab" in names:
+        yield "--lab"
+    elif "cache_dir" in names:
+        yield f"--cache-dir={settings.cache_dir}"
+    if console.verbosity < 0 or console.is_json:
+        yield "--quiet"
+
+
+def _app(settings: Settings) -> App:
+    """Return an App whose lab is the one that is open already."""
+
+    @contextlib.contextmanager
+    def open_lab(asked: Settings, _: Console) -> Iterator[Settings]:
+        yield replace(
+            asked,
+            tree=settings.tree,
+            charts_repo=settings.charts_repo,
+            cache_dir=settings.cache_dir,
+            lab=settings.lab,
+            is_offline=False,
+        )
+
+    return replace(current_app(), open_lab=open_lab)

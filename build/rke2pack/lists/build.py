@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rke2pack.errors import ConfigError, PackError, ValidationError
 from rke2pack.finding import Finding
@@ -13,7 +13,6 @@ from rke2pack.helm.chart import Chart
 from rke2pack.helm.discover import ImageUse
 from rke2pack.helm.version import ChartVersion, core_numbers
 from rke2pack.lists.model import ImageList, ImageLists, ListedImage
-from rke2pack.lists.survey import Surveyor
 from rke2pack.oci.reference import Reference
 from rke2pack.tree.components import ChartRules, Component, Components
 
@@ -21,6 +20,13 @@ _WORKERS = 4
 _FLOATING = frozenset({"latest", "main", "master", "dev", "edge", "nightly"})
 _S = TypeVar("_S")
 _T = TypeVar("_T")
+
+
+class Surveys(Protocol):
+    """Knows the images of a chart over all its variants: `lists.survey.Surveyor` renders them."""
+
+    def survey(self, chart: Chart, rules: ChartRules) -> tuple[ImageUse, ...]:
+        """Return every use of an image; raises ValidationError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,7 @@ class Builder:
     components: Components
     environment: Mapping[str, str]
     fetch: Callable[[str], Chart]
-    surveyor: Surveyor
+    surveyor: Surveys
     registry: str
 
     def build(self, wanted: Mapping[str, Iterable[str]]) -> ImageLists:

@@ -5,9 +5,10 @@ images.txt holds every image of the tree in one section per component::
     # component: vsphere (linux/amd64)
     docker.io/rancher/mirrored-cloud-provider-vsphere:v1.32.1
 
-The platforms stand in the heading where a component does not ship for all. The
-lists per component and architecture (``rke2-images-vsphere.linux-amd64.txt``,
-the names of RKE2's release) have one reference a line and nothing else.
+The platforms stand in the heading where a component does not ship for all of the
+tree's. The lists per component and architecture (``rke2-images-vsphere.linux-amd64.txt``,
+the names of RKE2's release) have one reference a line and nothing else; Windows
+has one for all of its components, ``rke2-images.windows-amd64.txt``.
 """
 
 from __future__ import annotations
@@ -120,12 +121,18 @@ def format_images(sections: Iterable[Section]) -> str:
 def list_files(sections: Iterable[Section], *, all_platforms: Iterable[str]) -> dict[str, bytes]:
     """Return the lists per component and platform: file name -> content."""
     platforms = tuple(all_platforms)
+    found: dict[str, dict[str, None]] = {}
+    for section in sections:
+        for platform in section.platforms or platforms:
+            name = f"{list_name(section.component, platform)}.txt"
+            found.setdefault(name, {}).update(dict.fromkeys(section.references))
     return {
-        f"rke2-images-{section.component}.{platform.replace('/', '-')}.txt": _lines(section)
-        for section in sections
-        for platform in (section.platforms or platforms)
+        name: "".join(f"{reference}\n" for reference in references).encode()
+        for name, references in found.items()
     }
 
 
-def _lines(section: Section) -> bytes:
-    return "".join(f"{reference}\n" for reference in section.references).encode()
+def list_name(component: str, platform: str) -> str:
+    """Return the name of a list without its ending, as RKE2's release has it."""
+    group = "rke2-images" if platform.startswith("windows/") else f"rke2-images-{component}"
+    return f"{group}.{platform.replace('/', '-')}"

@@ -63,6 +63,11 @@ class Access:
         """Bytes of blobs that came from all hosts so far."""
         return sum(registry.wire.received for registry in self._made.values())
 
+    @property
+    def uploaded(self) -> int:
+        """Bytes of blobs that went to all hosts so far, those that had to go twice included."""
+        return sum(registry.wire.uploaded for registry in self._made.values())
+
     def _make(self, host: str) -> Registry:
         named = self.endpoints.get(host)
         authority = urlsplit(named).netloc if named else _HUB if host == DOCKER_HUB else host

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Self
 
 import requests
 import urllib3
@@ -24,6 +26,7 @@ from rke2pack.errors import (
 )
 from rke2pack.http import retry_after
 from rke2pack.oci import strictjson
+from rke2pack.oci.heads import Bare
 
 LONGEST_SILENCE = 900.0
 _BLOCK = 128 * 1024
@@ -31,7 +34,31 @@ _SMALL = 64 * 1024
 _MAX_ERROR_BYTES = 16 * 1024
 _TEMPORARY = frozenset({408, 425, 500, 502, 503, 504})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-Response = requests.Response
+
+
+class Response:
+    """An answer whose body is still to come."""
+
+    __slots__ = ("headers", "raw", "status_code")
+
+    def __init__(self, raw: urllib3.BaseHTTPResponse | Bare) -> None:
+        """Take what urllib3 gives, or a bare answer."""
+        self.raw = raw
+        self.status_code = raw.status
+        self.headers = raw.headers
+
+    def close(self) -> None:
+        """Close the connection, unless it was given back."""
+        self.raw.close()
+        self.raw.release_conn()
+
+    def __enter__(self) -> Self:
+        """Give the answer for a block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
 
 
 def read(response: Response, *, what: str, max_bytes: int) -> bytes:
@@ -72,8 +99,13 @@ def settle(response: Response, method: str) -> None:
         response.raw.release_conn()
 
 
-def refusal(response: Response, what: str) -> RegistryError:
-    """Return the error for an answer with a status that is none of the expected."""
+def refusal(
+    response: Response, what: str, hints: Mapping[int, str] = MappingProxyType({})
+) -> RegistryError:
+    """Return the error for an answer with a status that is none of the expected.
+
+    ``hints`` has the next step for a status, where there is a better one than usual.
+    """
     status = response.status_code
     is_limit = status == HTTPStatus.TOO_MANY_REQUESTS
     after = (
@@ -84,15 +116,16 @@ def refusal(response: Response, what: str) -> RegistryError:
     reason = f"{what}: {status} {_phrase(status)}{_said(response)}"
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         hint = "log in with docker or skopeo, and check the repository's name"
-        return AuthError(reason, hint=hint)
+        return AuthError(reason, hint=hints.get(status, hint))
     if status == HTTPStatus.NOT_FOUND:
-        return NotFoundError(reason)
+        return NotFoundError(reason, hint=hints.get(status))
     kind = RateLimitedError if is_limit else RegistryError
     if after is not None and after > LONGEST_SILENCE:
         late = f"{reason}; it asks to wait {after:.0f} s"
         hint = "run it again later, or log in for a higher limit"
         return kind(late, hint=hint, retry_after=after)
-    return kind(reason, temporary=is_limit or status in _TEMPORARY, retry_after=after)
+    is_temporary = is_limit or status in _TEMPORARY
+    return kind(reason, hint=hints.get(status), temporary=is_temporary, retry_after=after)
 
 
 def breakage(exc: Exception, what: str) -> RegistryError:

@@ -63,12 +63,12 @@ def read_image(
     """
     what = f"{reference}: config {manifest.config.digest}"
     config = store.config(manifest.config)
-    diff_ids = _diff_ids(config, what=what)
-    if manifest.config.media_type not in _KNOWN_CONFIGS or len(diff_ids) != len(manifest.layers):
+    named = diff_ids(config, what=what)
+    if manifest.config.media_type not in _KNOWN_CONFIGS or len(named) != len(manifest.layers):
         msg = f"{what}: does not fit the {len(manifest.layers)} layers of its manifest"
         raise IntegrityError(msg)
     packings = [content.packing(store.layout, blob) for blob in manifest.layers]
-    for blob, diff_id, packed in zip(manifest.layers, diff_ids, packings, strict=True):
+    for blob, diff_id, packed in zip(manifest.layers, named, packings, strict=True):
         if packed == "none" and blob.digest != diff_id:
             msg = f"{what}: says {diff_id} of the plain layer {blob.digest}"
             raise IntegrityError(msg)
@@ -81,7 +81,7 @@ def read_image(
             packing=packed,
             is_unpacked=not is_kept and packed != "none",
         )
-        for blob, diff_id, packed in zip(manifest.layers, diff_ids, packings, strict=True)
+        for blob, diff_id, packed in zip(manifest.layers, named, packings, strict=True)
     )
     return ArchiveImage(
         reference=reference, platform=platform, manifest=manifest, config=config, layers=layers
@@ -100,7 +100,11 @@ def unique_layers(images: Iterable[ArchiveImage]) -> tuple[Layer, ...]:
     return tuple(found[digest] for digest in sorted(found))
 
 
-def _diff_ids(config: bytes, *, what: str) -> tuple[Digest, ...]:
+def diff_ids(config: bytes, *, what: str) -> tuple[Digest, ...]:
+    """Return the digests of an image's unpacked layers as its config names them, in order.
+
+    Raises IntegrityError for a config that names none.
+    """
     found = strictjson.load_object(config, what=what, max_bytes=resolve.MAX_CONFIG_BYTES)
     rootfs = found.get("rootfs")
     names = (rootfs.get("diff_ids") or []) if isinstance(rootfs, dict) else None

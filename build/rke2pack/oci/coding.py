@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
+
+from isal import isal_zlib
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,6 +25,9 @@ Buffer = bytes | bytearray
 WINDOW_LOG = 25
 HINT = "run 'rke2pack cache verify', then pull"
 _GZIP_BITS = 31
+_GZIP_ERROR: type[Exception] = cast("type[Exception]", isal_zlib.error)  # its stub has a value
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_SHORTEST_HEADER, _LONGEST_HEADER = 6, 18
 _UNPACK = 1024 * 1024
 
 
@@ -84,39 +89,81 @@ class Gzip:
         return zlib.compress(data, self.level, _GZIP_BITS)
 
 
-def gunzipped(chunks: Iterable[bytes], *, what: str) -> Iterator[bytes]:
+def gunzipped(chunks: Iterable[bytes], *, what: str, hint: str = HINT) -> Iterator[bytes]:
     """Decode gzip, of one member or several; raises IntegrityError where it is damaged."""
-    decoder = zlib.decompressobj(_GZIP_BITS)
+    decoder = isal_zlib.decompressobj(_GZIP_BITS)
     try:
         for chunk in chunks:
             rest = chunk
             while rest:
                 if decoder.eof:
-                    decoder = zlib.decompressobj(_GZIP_BITS)
+                    decoder = isal_zlib.decompressobj(_GZIP_BITS)
                 yield decoder.decompress(rest, _UNPACK)
                 rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-    except zlib.error as exc:
-        raise _damaged(what, str(exc)) from exc
+    except _GZIP_ERROR as exc:
+        raise _damaged(what, str(exc), hint) from exc
     if not decoder.eof:
-        raise _damaged(what, "it ends too early")
+        raise _damaged(what, "it ends too early", hint)
 
 
-def unzstd(chunks: Iterable[bytes], *, what: str) -> Iterator[bytes]:
-    """Decode Zstandard frames; raises IntegrityError where they are damaged."""
+def unzstd(
+    chunks: Iterable[bytes],
+    *,
+    what: str,
+    hint: str = HINT,
+    on_frame: Callable[[int], None] | None = None,
+) -> Iterator[bytes]:
+    """Decode Zstandard frames; raises IntegrityError where they are damaged.
+
+    ``on_frame`` is called with the window that each frame needs, in bytes. A
+    window above 128 MiB is an error: the decoder holds it in memory.
+    """
     decoder = zstd.ZstdDecompressor()
+    start, is_new = b"", True
     try:
-        for chunk in chunks:
-            rest = chunk
-            while rest or not (decoder.eof or decoder.needs_input):
-                if decoder.eof:
-                    decoder = zstd.ZstdDecompressor()
+        for chunk in _with_end(chunks):
+            rest = start + chunk
+            start = b""
+            while rest or not (is_new or decoder.eof or decoder.needs_input):
+                if is_new and chunk and len(rest) < _LONGEST_HEADER:
+                    start = rest
+                    break
+                if is_new:
+                    if on_frame is not None:
+                        on_frame(window(rest))
+                    decoder, is_new = zstd.ZstdDecompressor(), False
                 yield decoder.decompress(rest, _UNPACK)
-                rest = decoder.unused_data if decoder.eof else b""
+                is_new = decoder.eof
+                rest = decoder.unused_data if is_new else b""
     except zstd.ZstdError as exc:
-        raise _damaged(what, str(exc)) from exc
+        raise _damaged(what, str(exc), hint) from exc
     if not decoder.eof:
-        raise _damaged(what, "it ends too early")
+        raise _damaged(what, "it ends too early", hint)
 
 
-def _damaged(what: str, why: str) -> IntegrityError:
-    return IntegrityError(f"{what} is damaged: {why}", hint=HINT)
+def window(header: bytes) -> int:
+    """Return how many bytes a decoder keeps for a frame; 0 for one without content.
+
+    ``header`` are the first 18 bytes of the frame, or all of a shorter one
+    (RFC 8878, section 3.1.1.1).
+    """
+    if not header.startswith(_ZSTD) or len(header) < _SHORTEST_HEADER:
+        return 0
+    descriptor = header[4]
+    if not descriptor & 0x20:
+        base = 1 << (10 + (header[5] >> 3))
+        return base + (base >> 3) * (header[5] & 7)
+    start = 5 + (0, 1, 2, 4)[descriptor & 3]
+    length = (1, 2, 4, 8)[descriptor >> 6]
+    size = int.from_bytes(header[start : start + length], "little")
+    return size + 256 if length == 2 else size  # noqa: PLR2004 - two bytes count from 256
+
+
+def _with_end(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks that are not empty, then an empty one."""
+    yield from filter(None, chunks)
+    yield b""
+
+
+def _damaged(what: str, why: str, hint: str) -> IntegrityError:
+    return IntegrityError(f"{what} is damaged: {why}", hint=hint)

@@ -6,20 +6,21 @@ not always right. Nothing is unpacked to the disk; a tar is only bytes here.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Literal
 
-from rke2pack import files
+from rke2pack import files, progress
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.oci import coding
+from rke2pack.oci.hashing import Hashing
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
+from rke2pack.progress import Advance
 
 Packing = Literal["gzip", "zstd", "none"]
 _MAGIC: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_READ = 256 * 1024
+_READ = 1024 * 1024
 
 
 def packing(layout: Layout, blob: Descriptor) -> Packing:
@@ -30,15 +31,26 @@ def packing(layout: Layout, blob: Descriptor) -> Packing:
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "none")
 
 
-def verbatim(layout: Layout, blob: Descriptor) -> Iterator[bytes]:
-    """Yield a blob's bytes; raises IntegrityError at its end when they are others."""
-    return _verified(_read(layout, blob), blob.digest, what=f"{layout.root}: {blob.digest}")
+def verbatim(
+    layout: Layout, blob: Descriptor, *, advance: Advance = progress.nothing
+) -> Iterator[bytes]:
+    """Yield a blob's bytes; raises IntegrityError at its end when they are others.
+
+    ``advance`` is told how many were read.
+    """
+    what = f"{layout.root}: {blob.digest}"
+    return _verified(_read(layout, blob, advance), blob.digest, what=what)
 
 
-def unpacked(layout: Layout, blob: Descriptor, diff_id: Digest) -> Iterator[bytes]:
-    """Yield the tar of a layer; raises IntegrityError when it is damaged or not ``diff_id``."""
+def unpacked(
+    layout: Layout, blob: Descriptor, diff_id: Digest, *, advance: Advance = progress.nothing
+) -> Iterator[bytes]:
+    """Yield the tar of a layer; raises IntegrityError when it is damaged or not ``diff_id``.
+
+    ``advance`` is told how many of the blob's bytes were read.
+    """
     what = f"{layout.root}: layer {blob.digest}"
-    chunks = _read(layout, blob)
+    chunks = _read(layout, blob, advance)
     match packing(layout, blob):
         case "gzip":
             chunks = coding.gunzipped(chunks, what=what)
@@ -49,7 +61,7 @@ def unpacked(layout: Layout, blob: Descriptor, diff_id: Digest) -> Iterator[byte
     return _verified(chunks, diff_id, what=what)
 
 
-def _read(layout: Layout, blob: Descriptor) -> Iterator[bytes]:
+def _read(layout: Layout, blob: Descriptor, advance: Advance) -> Iterator[bytes]:
     path = layout.path(blob.digest)
     with files.reported("read", path):
         try:
@@ -63,14 +75,16 @@ def _read(layout: Layout, blob: Descriptor) -> Iterator[bytes]:
                 chunk = handle.read(_READ)
             if not chunk:
                 return
+            advance(len(chunk))
             yield chunk
 
 
 def _verified(chunks: Iterator[bytes], expected: Digest, *, what: str) -> Iterator[bytes]:
-    hashed = hashlib.sha256()
-    for chunk in chunks:
-        hashed.update(chunk)
-        yield chunk
-    if hashed.hexdigest() != expected.hex:
-        msg = f"{what}: content is sha256:{hashed.hexdigest()}, expected {expected}"
+    with Hashing() as hashing:
+        for chunk in chunks:
+            hashing.update(chunk)
+            yield chunk
+        got = hashing.digest()
+    if got != expected:
+        msg = f"{what}: content is {got}, expected {expected}"
         raise IntegrityError(msg, hint=coding.HINT)

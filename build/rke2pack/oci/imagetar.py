@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rke2pack.digest import Digest
 from rke2pack.oci import layout, media, model, tarball
@@ -20,6 +21,7 @@ from rke2pack.oci.platform import Platform
 
 _DOCKER_INDEX = "manifest.json"
 _BLOBS = "blobs/sha256"
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +33,17 @@ class Member:
     content: bytes | Layer
 
 
-def members(images: Iterable[ArchiveImage], sizes: Mapping[Digest, int]) -> Iterator[Member]:
+def members(
+    images: Iterable[ArchiveImage],
+    sizes: Mapping[Digest, int],
+    *,
+    left_out: frozenset[Digest] = frozenset(),
+    notes: Mapping[str, bytes] = _NOTHING,
+) -> Iterator[Member]:
     """Yield the files of the tar in order; ``sizes`` has each layer's, by its digest there.
 
-    The same image under several names is there once.
+    The same image under several names is there once. Layers that are
+    ``left_out`` are not there; ``notes`` are files that follow the metadata.
     """
     images = sorted(images, key=lambda image: str(image.reference))
     manifests = [_written(image, sizes) for image in images]
@@ -44,12 +53,14 @@ def members(images: Iterable[ArchiveImage], sizes: Mapping[Digest, int]) -> Iter
             digest = Digest.of(data)
             blobs[digest] = Member(name=_path(digest), size=len(data), content=data)
     for layer in unique_layers(images):
-        size = sizes[layer.digest]
-        blobs[layer.digest] = Member(name=_path(layer.digest), size=size, content=layer)
+        if layer.digest not in left_out:
+            size = sizes[layer.digest]
+            blobs[layer.digest] = Member(name=_path(layer.digest), size=size, content=layer)
     top = {
         layout.VERSION_FILE: layout.VERSION,
         layout.INDEX_FILE: _oci_index(images, manifests),
-        _DOCKER_INDEX: _docker_index(images),
+        **_docker_index(images, left_out),
+        **notes,
     }
     for name, data in top.items():
         yield Member(name=name, size=len(data), content=data)
@@ -122,18 +133,26 @@ def _platform(platform: Platform) -> dict[str, str]:
     return {key: value for key, value in keys.items() if value}
 
 
-def _docker_index(images: Iterable[ArchiveImage]) -> bytes:
-    """One entry an image: docker tags what it loads by ``RepoTags``."""
-    return _json(
-        [
-            {
-                "Config": _path(Digest.of(image.config)),
-                "RepoTags": [str(image.reference)],
-                "Layers": [_path(layer.digest) for layer in image.layers],
-            }
-            for image in images
-        ]
-    )
+def _docker_index(images: Iterable[ArchiveImage], left_out: frozenset[Digest]) -> dict[str, bytes]:
+    """One entry an image: docker tags what it loads by ``RepoTags``.
+
+    Docker knows nothing of layers that are elsewhere: images that lack some
+    are not named to it, and where none is left there is no such file.
+    """
+    whole = [
+        image for image in images if not any(layer.digest in left_out for layer in image.layers)
+    ]
+    if left_out and not whole:
+        return {}
+    listing = [
+        {
+            "Config": _path(Digest.of(image.config)),
+            "RepoTags": [str(image.reference)],
+            "Layers": [_path(layer.digest) for layer in image.layers],
+        }
+        for image in whole
+    ]
+    return {_DOCKER_INDEX: _json(listing)}
 
 
 def _path(digest: Digest) -> str:

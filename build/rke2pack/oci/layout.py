@@ -227,12 +227,7 @@ class Layout:
             if not self._index.exists():
                 return []
             raw = self._index.read_bytes()
-        document = strictjson.load_object(raw, what=str(self._index), max_bytes=MAX_INDEX_BYTES)
-        entries = document.get("manifests")
-        if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-            msg = f"{self._index}: there is no list 'manifests'"
-            raise IntegrityError(msg)
-        return entries
+        return _listed(raw, what=str(self._index))
 
     def _change(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
         with self._locked(_INDEX_LOCK, fcntl.LOCK_EX, wait=time.sleep):
@@ -256,6 +251,22 @@ class Layout:
                     raise ToolError(msg, hint="wait until it has finished, then run this again")
                 wait(_PAUSE)
             yield
+
+
+def parse_index(raw: bytes, *, what: str) -> tuple[Entry, ...]:
+    """Read an index.json that came from outside; raises IntegrityError that names ``what``."""
+    found = [Descriptor.parse(each, what=f"{what}: entry") for each in _listed(raw, what=what)]
+    names = (d.annotations.get(IMAGE_NAME) or d.annotations.get(REF_NAME) or "" for d in found)
+    return tuple(Entry(name=name, descriptor=d) for name, d in zip(names, found, strict=True))
+
+
+def _listed(raw: bytes, *, what: str) -> list[dict[str, Any]]:
+    document = strictjson.load_object(raw, what=what, max_bytes=MAX_INDEX_BYTES)
+    entries = document.get("manifests")
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        msg = f"{what}: there is no list 'manifests'"
+        raise IntegrityError(msg)
+    return entries
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

@@ -34,11 +34,13 @@ class LocalImages:
         identity = self.engine.identity(name)
         known = self._known(name, identity)
         if known is not None:
+            _accepted(wish, known)
             return Outcome(wish=wish, status="present", image=self._fitting(known, wish))
         if self.is_dry_run:
             return Outcome(wish=wish, status="planned")
         with self.engine.export(name) as stream:
             manifest = savedimage.take_in(self.layout, stream, wish.reference, what=name)
+        _accepted(wish, manifest)
         image = self._fitting(manifest, wish)
         new = unique((manifest.descriptor, *manifest.blobs))
         return Outcome(wish=wish, status="copied", image=image, lacking=new)
@@ -62,3 +64,9 @@ class LocalImages:
             msg = f"{wish.reference}: the docker engine has it for {has}, not for {wanted}"
             raise NotFoundError(msg)
         return image
+
+
+def _accepted(wish: Wish, manifest: Manifest) -> None:
+    """Raise what the wish has against an image; its name does not point there then."""
+    if wish.accept is not None:
+        wish.accept(manifest.descriptor.digest)

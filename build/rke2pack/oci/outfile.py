@@ -18,6 +18,7 @@ from pathlib import Path
 from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, ToolError
+from rke2pack.oci.hashing import Trail
 
 MAX_PARTS = 100
 _CHUNK = 1024 * 1024
@@ -50,6 +51,8 @@ class Outfile:
         self._descriptor = descriptor
         self._path = path
         self._temporary = temporary
+        self._trail = Trail(descriptor)
+        self._trail.start()
         self.size = 0
 
     def write(self, data: bytes) -> None:
@@ -58,13 +61,13 @@ class Outfile:
         with files.reported("write", self._temporary):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-        self.size += len(data)
+        self._grow(len(data))
 
     def copy(self, source: Path, size: int) -> None:
         """Append the ``size`` bytes of a file, by the kernel where it can."""
         with files.reported(f"copy {source} to", self._temporary), source.open("rb") as handle:
             _copy(handle.fileno(), self._descriptor, size)
-        self.size += size
+        self._grow(size)
 
     def finish(self, *, max_size: int | None = None) -> tuple[Written, ...]:
         """Give the file its name, or the parts of at most ``max_size`` bytes theirs.
@@ -73,8 +76,12 @@ class Outfile:
         them. What was there under these names before is gone then.
         """
         wanted, stale = self._places(max_size), set(_placed(self._path))
-        sources = self._cut(wanted)
-        digests = [_digest(source) for source in sources]
+        if len(wanted) == 1:
+            sources, digests = [self._temporary], [self._digest()]
+        else:
+            self.close()
+            sources = self._cut(wanted)
+            digests = [_digest(source) for source in sources]
         with files.reported("write", self._path):
             for old in stale - {path for path, _ in wanted}:
                 old.unlink(missing_ok=True)
@@ -85,6 +92,18 @@ class Outfile:
             Written(path=path, size=size, digest=digest, mtime_ns=mtime)
             for (path, size), digest, mtime in zip(wanted, digests, times, strict=True)
         )
+
+    def close(self) -> None:
+        """End what goes on beside the writing; `finish` does so too."""
+        self._trail.stop()
+
+    def _grow(self, size: int) -> None:
+        self.size += size
+        self._trail.grown(self.size)
+
+    def _digest(self) -> Digest:
+        with files.reported("read", self._temporary):
+            return self._trail.digest()
 
     def _places(self, max_size: int | None) -> list[tuple[Path, int]]:
         if max_size is None or self.size <= max_size:
@@ -131,7 +150,8 @@ def opened(path: Path) -> Iterator[Outfile]:
             raise ToolError(msg, hint="wait until it has finished, then run this again")
         try:
             os.ftruncate(descriptor, 0)
-            yield Outfile(descriptor, path, temporary)
+            with contextlib.closing(Outfile(descriptor, path, temporary)) as out:
+                yield out
         finally:
             for left in (temporary, *path.parent.glob(f".{path.name}.part[0-9][0-9].tmp")):
                 left.unlink(missing_ok=True)

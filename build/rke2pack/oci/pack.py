@@ -7,24 +7,29 @@ manifests and everything that decides its bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Literal
 
 from rke2pack.digest import Digest
 from rke2pack.files import Cache
 from rke2pack.oci import archive, imagetar, outfile
+from rke2pack.oci.archive import ArchiveImage
+from rke2pack.oci.buildrecord import BuildRecord
 from rke2pack.oci.model import Manifest
 from rke2pack.oci.outfile import Written
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.splice import Recipe, Splicer
 from rke2pack.oci.store import Store
+from rke2pack.progress import Meter, Silence
 
 Status = Literal["built", "unchanged"]
 # Counted up when the same inputs begin to give other bytes.
 _FORMAT = 1
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,7 @@ class Packer:
     cache: Cache
     recipe: Recipe
     max_size: int | None = None
+    meter: Meter = field(default_factory=Silence)
 
     def pack(self, path: Path, images: Iterable[Found]) -> tuple[Artifact, ...]:
         """Write the archive of ``images`` to ``path``, or to parts of it.
@@ -65,8 +71,8 @@ class Packer:
         written; then nothing new is at ``path``.
         """
         every = tuple(sorted(images, key=lambda found: str(found.reference)))
-        inputs = self._inputs(every)
-        known = self._recorded(path, inputs)
+        record = self._record(path, every)
+        known = record.files()
         if known:
             return tuple(Artifact(written=each, status="unchanged") for each in known)
         read = [
@@ -74,22 +80,48 @@ class Packer:
                                keeps_blobs=self.recipe.keeps_blobs)
             for found in every
         ]  # fmt: skip
-        splicer = Splicer(layout=self.store.layout, cache=self.cache, recipe=self.recipe)
-        ready = splicer.prepare(archive.unique_layers(read))
-        sizes = {digest: each.size for digest, each in ready.items()}
-        with outfile.opened(path) as out:
-            splicer.write(imagetar.pieces(imagetar.members(read, sizes)), ready, out)
-            written = out.finish(max_size=self.max_size)
-        self._record(path, inputs, written)
+        written = self.write(path, read)
+        record.keep(written)
         changed = tuple(str(image.reference) for image in read if not image.is_kept)
         return tuple(
             Artifact(written=each, status="built", changed_digests=changed) for each in written
         )
 
+    def write(
+        self,
+        path: Path,
+        images: Sequence[ArchiveImage],
+        *,
+        left_out: frozenset[Digest] = frozenset(),
+        notes: Mapping[str, bytes] = _NOTHING,
+    ) -> tuple[Written, ...]:
+        """Write an archive of images without the layers that are ``left_out``.
+
+        ``notes`` are further files, after the metadata. Raises as `pack` does.
+        """
+        layers = [each for each in archive.unique_layers(images) if each.digest not in left_out]
+        splicer = Splicer(
+            layout=self.store.layout, cache=self.cache, recipe=self.recipe, meter=self.meter
+        )
+        ready = splicer.prepare(layers)
+        sizes = {digest: each.size for digest, each in ready.items()}
+        members = imagetar.members(images, sizes, left_out=left_out, notes=notes)
+        with outfile.opened(path) as out:
+            splicer.write(imagetar.pieces(members), ready, out)
+            return out.finish(max_size=self.max_size)
+
     def is_unchanged(self, path: Path, images: Iterable[Found]) -> bool:
         """Whether `pack` would find that there is nothing to do."""
         every = sorted(images, key=lambda found: str(found.reference))
-        return bool(self._recorded(path, self._inputs(every)))
+        return bool(self._record(path, every).files())
+
+    def _record(self, path: Path, images: Iterable[Found]) -> BuildRecord:
+        return BuildRecord(
+            cache=self.cache,
+            folder=path.parent,
+            subject=str(path.absolute()),
+            inputs=self._inputs(images),
+        )
 
     def _inputs(self, images: Iterable[Found]) -> str:
         recipe = self.recipe
@@ -105,39 +137,3 @@ class Packer:
             ],
         }
         return str(Digest.of(json.dumps(document, sort_keys=True).encode()))
-
-    def _recorded(self, path: Path, inputs: str) -> tuple[Written, ...]:
-        """Return the files of the archive where they were made of ``inputs`` and are untouched."""
-        try:
-            known = json.loads(self.cache.get(_key(path)) or b"null")
-            if known["inputs"] != inputs:
-                return ()
-            files = tuple(_written(path.parent, each) for each in known["files"])
-        except (ValueError, TypeError, KeyError):
-            return ()
-        return files if all(each.is_untouched for each in files) else ()
-
-    def _record(self, path: Path, inputs: str, written: Iterable[Written]) -> None:
-        files = [
-            {
-                "name": each.path.name,
-                "size": each.size,
-                "sha256": each.digest.hex,
-                "mtime_ns": each.mtime_ns,
-            }
-            for each in written
-        ]
-        self.cache.put(_key(path), json.dumps({"inputs": inputs, "files": files}).encode())
-
-
-def _key(path: Path) -> str:
-    return f"archives/{Digest.of(str(path.absolute()).encode()).hex}.json"
-
-
-def _written(folder: Path, known: dict[str, Any]) -> Written:
-    return Written(
-        path=folder / known["name"],
-        size=int(known["size"]),
-        digest=Digest(known["sha256"]),
-        mtime_ns=int(known["mtime_ns"]),
-    )

@@ -62,13 +62,17 @@ class Platform:
     def satisfies(self, want: Platform) -> bool:
         """Whether this platform is what ``want`` asks for; its empty fields match any.
 
-        A Windows version matches by its leading parts: 10.0.17763 takes 10.0.17763.5936.
+        A Windows version matches by its leading parts: 10.0.17763 takes 10.0.17763.5936. An
+        image that names no version is for every one.
         """
         return (
             want.os in {"", self.os}
             and want.architecture in {"", self.architecture}
             and want.variant in {"", self.variant}
-            and f"{self.os_version}.".startswith(f"{want.os_version}." if want.os_version else "")
+            and (
+                not (self.os_version and want.os_version)
+                or f"{self.os_version}.".startswith(f"{want.os_version}.")
+            )
         )
 
     @property

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from rke2pack.digest import Digest
-from rke2pack.errors import IntegrityError, NotFoundError, RegistryError
+from rke2pack.errors import AuthError, IntegrityError, NotFoundError, RegistryError
 from rke2pack.oci import answer, media, model, strictjson, token, wire
 from rke2pack.oci.answer import Response
 from rke2pack.oci.model import Descriptor, Document
@@ -30,16 +30,20 @@ _NEXT = re.compile(r"<([^>]*)>\s*;(?:[^,]*;)?\s*rel=\"?next\"?", re.IGNORECASE)
 _PROGRESS = 256 * 1024
 
 
-class Sink(Protocol):
-    """Where a blob goes; ``offset`` is how many of its bytes are there already."""
+class Place(Protocol):
+    """How far a blob is; ``offset`` is how many of its bytes are there already."""
 
     offset: int
 
-    def write(self, data: bytes) -> None:
-        """Take the next bytes."""
-
     def restart(self) -> None:
         """Forget all bytes."""
+
+
+class Sink(Place, Protocol):
+    """Where a blob goes."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +142,33 @@ class Registry:
         A broken connection is taken up again by Range. The sink checks the
         digest; a body longer or shorter than the descriptor is an IntegrityError.
         """
+        for chunk in self._from_anywhere(repository, blob, sink):
+            sink.write(chunk)
+
+    def read_blob(self, repository: str, blob: Descriptor, *, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes from ``start`` on, as `fetch_blob` gets them."""
+        place = _Place(start)
+        for chunk in self._from_anywhere(repository, blob, place):
+            fresh = place.advance(chunk)
+            if fresh:
+                yield fresh
+
+    def _from_anywhere(self, repository: str, blob: Descriptor, sink: Place) -> Iterator[bytes]:
         what = f"{self.host}/{repository}@{blob.digest}"
         try:
             url = self.url(repository, "blobs", str(blob.digest))
-            self._fetch(url, what, blob, sink, token.pull(repository))
+            yield from self._fetch(url, what, blob, sink, token.pull(repository))
         except NotFoundError:
             # A foreign layer (Windows): elsewhere, without credentials, same digest.
             others = [url for url in blob.urls if url.startswith("https://")]
             if not others:
                 raise
-            self._fetch(others[0], f"{what} at {urlsplit(others[0]).hostname}", blob, sink, None)
+            where = f"{what} at {urlsplit(others[0]).hostname}"
+            yield from self._fetch(others[0], where, blob, sink, None)
 
     def _fetch(
-        self, url: str, what: str, blob: Descriptor, sink: Sink, scope: Scope | None
-    ) -> None:
+        self, url: str, what: str, blob: Descriptor, sink: Place, scope: Scope | None
+    ) -> Iterator[bytes]:
         failures, mark = 0, sink.offset
         uses_range = True
         while True:
@@ -160,7 +177,7 @@ class Registry:
             error: RegistryError
             try:
                 for chunk in self._body(url, what, blob, sink, scope):
-                    sink.write(chunk)
+                    yield chunk
                     self.wire.count(len(chunk))
                     self.wire.pace.check()
             except _RangeRefusedError as exc:
@@ -174,7 +191,7 @@ class Registry:
             self.wire.rest(failures, error)
 
     def _body(
-        self, url: str, what: str, blob: Descriptor, sink: Sink, scope: Scope | None
+        self, url: str, what: str, blob: Descriptor, sink: Place, scope: Scope | None
     ) -> Iterator[bytes]:
         """Yield the bytes that ``sink`` lacks; it is restarted where the server sends all."""
         start = sink.offset
@@ -198,34 +215,78 @@ class Registry:
             if left:
                 raise _too_short(response, what, left, blob)
 
-    def tags(self, repository: str) -> tuple[str, ...]:
-        """List every tag, all pages, in the registry's order."""
+    def tags(self, repository: str, *, start: str = "") -> tuple[str, ...]:
+        """List the tags that begin with ``start``, all pages, in the registry's order.
+
+        A registry that lists in the order of text (the specification) is asked
+        for no page before or after those.
+        """
         what = f"{self.host}/{repository}: tags"
-        url = f"{self.url(repository, 'tags', 'list')}?n={_PAGE}"
+        after = f"&last={quote(start)}" if start else ""
+        url = f"{self.url(repository, 'tags', 'list')}?n={_PAGE}{after}"
         found: list[str] = []
         seen: set[str] = set()
         while url and url not in seen:
             seen.add(url)
             page, url = self.wire.retry(partial(self._tags_page, url, repository, what))
-            found += page
+            found += (tag for tag in page if tag.startswith(start))
+            if start and page == sorted(page) and page and not page[-1].startswith(start):
+                url = url if page[-1] < start else ""
             if len(found) > MAX_TAGS:
                 msg = f"{what}: more than {MAX_TAGS}"
                 raise RegistryError(msg)
         return tuple(dict.fromkeys(found))
 
+    def referrers(self, repository: str, subject: Digest) -> tuple[Descriptor, ...] | None:
+        """List the manifests that name ``subject`` (OCI distribution-spec 1.1, "Referrers").
+
+        None where the registry does not know this question.
+        """
+        what = f"{self.host}/{repository}: referrers of {subject}"
+        url: str = self.url(repository, "referrers", str(subject))
+        found: list[Descriptor] = []
+        seen: set[str] = set()
+        while url and url not in seen:
+            seen.add(url)
+            try:
+                page, url = self.wire.retry(partial(self._referrers_page, url, repository, what))
+            except NotFoundError:
+                return None
+            except RegistryError as exc:
+                if exc.temporary or isinstance(exc, AuthError) or found:
+                    raise
+                return None
+            found += page
+            if len(found) > model.MAX_CHILDREN:
+                msg = f"{what}: more than {model.MAX_CHILDREN}"
+                raise RegistryError(msg)
+        return tuple(found)
+
+    def _referrers_page(
+        self, url: str, repository: str, what: str
+    ) -> tuple[tuple[Descriptor, ...], str]:
+        with self.ask(
+            "GET", url, scope=token.pull(repository), what=what,
+            headers={"Accept": media.OCI_INDEX},
+        ) as response:  # fmt: skip
+            kind = media.bare(response.headers.get("Content-Type", ""))
+            body = answer.read(response, what=what, max_bytes=model.MAX_BYTES)
+            following = _following(response, url, what)
+        if kind != media.OCI_INDEX:
+            # A page for people, which some registries have for every address.
+            raise NotFoundError(f"{what}: {kind[:100] or 'no type'}")
+        document = model.parse(body, media_type=kind, what=what)
+        return (document.manifests if isinstance(document, model.Index) else ()), following
+
     def _tags_page(self, url: str, repository: str, what: str) -> tuple[list[str], str]:
         with self.ask("GET", url, scope=token.pull(repository), what=what) as response:
             body = answer.read(response, what=what, max_bytes=_MAX_TAGS_BYTES)
-            link = _NEXT.search(response.headers.get("Link", ""))
+            following = _following(response, url, what)
         found = strictjson.load_object(body, what=what, max_bytes=_MAX_TAGS_BYTES)
         tags = found.get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             msg = f"{what}: not a list of tags"
             raise IntegrityError(msg)
-        following = urljoin(url, link[1]) if link else ""
-        if following and wire.origin(following) != wire.origin(url):
-            msg = f"{what}: the next page is on another host, refused"
-            raise RegistryError(msg)
         return tags, following
 
     @contextlib.contextmanager
@@ -239,11 +300,12 @@ class Registry:
         headers: dict[str, str] | None = None,
         body: Body | None = None,
         expected: set[int] | None = None,
+        hints: Mapping[int, str] | None = None,
     ) -> Iterator[Response]:
         """Send one request with the Authorization that ``scope`` needs (None: without any).
 
-        A 401 is answered once with a new token. A body that can be read only
-        once must not be sent before the scope was asked for.
+        ``hints`` has the next step for a refused status. A 401 is answered
+        once with a new token; the body is read a second time then.
         """
         accepted = expected or {200}
         is_free = self._has_free_heads and method == "HEAD"
@@ -251,7 +313,7 @@ class Registry:
         first = accepted | {401} if scope is not None else accepted
         with self.wire.exchange(
             method, url, what=what, expected=first, headers=headers,
-            authorization=value, body=body, is_free=is_free,
+            authorization=value, body=body, is_free=is_free, hints=hints,
         ) as response:  # fmt: skip
             if response.status_code != 401 or scope is None:  # noqa: PLR2004 - HTTP's own number
                 yield response
@@ -262,7 +324,7 @@ class Registry:
             body.seek(0)
         with self.wire.exchange(
             method, url, what=what, expected=accepted, headers=headers,
-            authorization=value, body=body, is_free=is_free,
+            authorization=value, body=body, is_free=is_free, hints=hints,
         ) as response:  # fmt: skip
             yield response
 
@@ -271,8 +333,35 @@ class Registry:
         return f"{self.base}/v2/{repository}/{'/'.join(parts)}"
 
 
+class _Place:
+    """How far a reader is that takes no byte twice; a `Place`."""
+
+    def __init__(self, start: int) -> None:
+        self.offset = self._done = start
+
+    def restart(self) -> None:
+        self.offset = 0
+
+    def advance(self, chunk: bytes) -> bytes:
+        """Go on by a chunk; return what of it the reader does not have."""
+        fresh = chunk[max(0, self._done - self.offset) :]
+        self.offset += len(chunk)
+        self._done += len(fresh)
+        return fresh
+
+
 class _RangeRefusedError(RegistryError):
     """A part came that was not asked for; the next request is for the whole."""
+
+
+def _following(response: Response, url: str, what: str) -> str:
+    """Return the address of the next page, or nothing."""
+    link = _NEXT.search(response.headers.get("Link", ""))
+    following = urljoin(url, link[1]) if link else ""
+    if following and wire.origin(following) != wire.origin(url):
+        msg = f"{what}: the next page is on another host, refused"
+        raise RegistryError(msg)
+    return following
 
 
 def _joined(name: str | Digest) -> str:

@@ -127,15 +127,23 @@ class _Walk:
 
     def _platform(self, manifest: Manifest) -> Platform | None:
         """Read the platform from the config, as a manifest outside an index tells it."""
-        if manifest.config.media_type not in _CONFIGS:
+        if not is_image(manifest):
             return None
         what = f"{self.what}: config {manifest.config.digest}"
-        found = strictjson.load_object(
-            self.source.config(manifest.config), what=what, max_bytes=MAX_CONFIG_BYTES
-        )
-        keys = ("os", "architecture", "variant", "os.version")
-        texts = [found.get(key) or "" for key in keys]
-        if not all(isinstance(text, str) for text in texts):
-            msg = f"{what}: its platform is not text"
-            raise IntegrityError(msg)
-        return Platform(os=texts[0], architecture=texts[1], variant=texts[2], os_version=texts[3])
+        return config_platform(self.source.config(manifest.config), what=what)
+
+
+def is_image(manifest: Manifest) -> bool:
+    """Whether the manifest is an image's, whose config names its platform."""
+    return manifest.config.media_type in _CONFIGS
+
+
+def config_platform(raw: bytes, *, what: str) -> Platform:
+    """Read the platform that an image's config names; raises IntegrityError."""
+    found = strictjson.load_object(raw, what=what, max_bytes=MAX_CONFIG_BYTES)
+    keys = ("os", "architecture", "variant", "os.version")
+    texts = [found.get(key) or "" for key in keys]
+    if not all(isinstance(text, str) for text in texts):
+        msg = f"{what}: its platform is not text"
+        raise IntegrityError(msg)
+    return Platform(os=texts[0], architecture=texts[1], variant=texts[2], os_version=texts[3])

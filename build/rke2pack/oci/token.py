@@ -38,6 +38,11 @@ def push(repository: str, *, mount_from: str = "") -> Scope:
     return (own, *pull(mount_from)) if mount_from else (own,)
 
 
+def delete(repository: str) -> Scope:
+    """Return the scope for removing from a repository."""
+    return (f"repository:{repository}:pull,push,delete",)
+
+
 class Authenticator:
     """Keeps one registry's scheme and tokens; safe for threads."""
 

@@ -8,8 +8,8 @@ before the indexes that list them, names last: what has a name is complete.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,10 +30,14 @@ Status = Literal["copied", "present", "planned", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """An image to have: no platforms means all of them, attestations included."""
+    """An image to have: no platforms means all of them, attestations included.
+
+    ``accept`` raises where the digest of what the name points at is not to be had.
+    """
 
     reference: Reference
     platforms: tuple[Platform, ...] = ()
+    accept: Callable[[Digest], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,10 @@ class RepositorySource:
         return data
 
 
+def _accept_any(_digest: Digest) -> None:
+    """Have nothing against any digest."""
+
+
 class _Memory:
     """A small blob in memory; a `registry.Sink`."""
 
@@ -129,11 +137,8 @@ class Transfer:
         heads = ThreadPoolExecutor(max(2 * self.jobs, 4), thread_name_prefix="image")
         self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="blob")
         try:
-            pending = {heads.submit(self._outcome, wish) for wish in wishes}
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for each in done:
-                    yield each.result()
+            for each in as_completed([heads.submit(self._outcome, wish) for wish in wishes]):
+                yield each.result()
         except BaseException:
             self.access.stopped.set()
             raise
@@ -152,6 +157,8 @@ class Transfer:
         if root is None:
             msg = f"{wish.reference}: not in {self.layout.root}"
             raise NotFoundError(msg, hint="run it without --offline")
+        if wish.accept is not None:
+            wish.accept(root.digest)
         document = self.layout.document(root)
         image = resolve(
             Store(layout=self.layout), document, wish.platforms, what=str(wish.reference)
@@ -171,7 +178,7 @@ class Transfer:
             layout=self.layout,
             keeps=not self.is_dry_run,
         )
-        root = self._root(registry, source, reference)
+        root = self._root(registry, source, wish)
         image = resolve(source, root, wish.platforms, what=str(reference))
         lacking = model.unique((*self._lacking(image), *source.kept))
         old = self._names.get(str(reference))
@@ -189,8 +196,9 @@ class Transfer:
             self.layout.put(document.raw)
         return Outcome(wish=wish, status="copied", image=image, lacking=lacking)
 
-    def _root(self, registry: Registry, source: RepositorySource, reference: Reference) -> Document:
+    def _root(self, registry: Registry, source: RepositorySource, wish: Wish) -> Document:
         """Find out what a reference points at now; a document that is there is not fetched."""
+        reference, accept = wish.reference, wish.accept or _accept_any
         repository, promised = reference.repository, reference.digest
         if promised is None or reference.tag:
             head = registry.head_manifest(repository, reference.tag or "latest")
@@ -203,7 +211,10 @@ class Transfer:
                 )
             promised = promised or head.digest
             if promised is None:
-                return registry.get_manifest(repository, reference.tag or "latest")
+                document = registry.get_manifest(repository, reference.tag or "latest")
+                accept(document.descriptor.digest)
+                return document
+        accept(promised)
         # Neither type nor size are known before: the document itself tells.
         return source.document(Descriptor(media_type="", digest=promised, size=0))
 

@@ -2,60 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Literal
+from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit
 
-from rke2pack import files
 from rke2pack.digest import Digest
-from rke2pack.errors import IntegrityError, NotFoundError, RegistryError
+from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryError
 from rke2pack.oci import token, wire
 from rke2pack.oci.answer import Response
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.registry import Registry
+from rke2pack.oci.stream import FileOrigin, Origin, Part, Stream
 from rke2pack.oci.token import Scope
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)\Z")
-_CHUNK = 256 * 1024
+_RIGHTS = "log in with the right to push there; some registries want the project made before"
+_TAKES_NONE = "turn off its read-only or proxy mode, or name another target"
+_SPACE = "raise the quota of that project, or make room in the registry"
+_WRITE_HINTS: Final = {
+    401: _RIGHTS,
+    403: _RIGHTS,
+    404: "make the project first, and check the target's name",
+    405: _TAKES_NONE,
+    413: "raise the body limit of the registry, or of the proxy before it",
+    507: _SPACE,
+}
+_DELETE_HINTS: Final = {
+    401: "log in with the right to delete there",
+    403: "log in with the right to delete there",
+    405: "allow deleting in the registry (docker-registry: storage.delete.enabled)",
+}
 Arrival = Literal["present", "mounted", "pushed"]
-
-
-class Span:
-    """A part of a file as a request's body, of known length and readable again."""
-
-    def __init__(self, handle: IO[bytes], path: Path, start: int, length: int) -> None:
-        """Cover ``length`` bytes of ``handle`` from ``start`` on; ``path`` stands in messages."""
-        self._handle, self._path, self._start, self.len = handle, path, start, length
-        self._position = 0
-        self.seek(0)
-
-    def seek(self, position: int) -> int:
-        """Go to a place within the part."""
-        with files.reported("read", self._path):
-            self._handle.seek(self._start + position)
-        self._position = position
-        return position
-
-    def tell(self) -> int:
-        """Return the place within the part."""
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Read on, never beyond the part."""
-        left = self.len - self._position
-        with files.reported("read", self._path):
-            data = self._handle.read(left if size < 0 else min(size, left))
-        self._position += len(data)
-        return data
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.read(_CHUNK):
-            yield data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,39 +61,61 @@ class Uploader:
         self._chunk_size = chunk_size
 
     def push_blob(
-        self, repository: str, blob: Descriptor, path: Path, *, mount_from: str = ""
+        self, repository: str, blob: Descriptor, origin: Origin | Path, *, mount_from: str = ""
     ) -> Arrival:
-        """Make the repository have a blob, whose bytes are in ``path``.
+        """Make the repository have a blob, whose bytes are at ``origin``.
 
         ``mount_from`` names a repository of this registry that has it already.
-        A broken upload goes on where the registry says that it stands.
+        A broken upload goes on where the registry says that it stands. Raises
+        IntegrityError, and completes nothing, where the bytes are others.
         """
-        upload = Upload(
+        if mount_from and self.mount(repository, blob, mount_from=mount_from):
+            return "mounted"
+        upload = self._upload(repository, blob)
+        if self._registry.has_blob(repository, blob.digest, scope=upload.scope):
+            return "present"
+        reader = FileOrigin(path=origin) if isinstance(origin, Path) else origin
+        stream = Stream(blob, reader, what=upload.what, count=self._count)
+        with contextlib.closing(stream):
+            self._push(self._start(upload), stream)
+        return "pushed"
+
+    def _count(self, size: int) -> None:
+        self._registry.wire.count(uploaded=size)
+
+    def mount(self, repository: str, blob: Descriptor, *, mount_from: str) -> bool:
+        """Let the repository have a blob of another one; false where the registry does not."""
+        upload = self._upload(repository, blob, mount_from=mount_from)
+        query = urlencode({"mount": str(blob.digest), "from": mount_from})
+        url = f"{self._registry.url(repository, 'blobs', 'uploads', '')}?{query}"
+        opened = self._open(upload, url)
+        if opened is not None:
+            self._cancel(opened)
+        return opened is None
+
+    def _upload(self, repository: str, blob: Descriptor, *, mount_from: str = "") -> Upload:
+        return Upload(
             repository=repository,
             blob=blob,
             scope=token.push(repository, mount_from=mount_from),
             what=f"{self._registry.host}/{repository}@{blob.digest}",
         )
-        if self._registry.has_blob(repository, blob.digest, scope=upload.scope):
-            return "present"
-        started = self._start(upload, mount_from=mount_from)
-        if started is None:
-            return "mounted"
-        with files.reported("read", path):
-            handle = path.open("rb")
-        with handle:
-            self._push(started, handle, path)
-        return "pushed"
 
-    def _push(self, upload: Upload, handle: IO[bytes], path: Path) -> None:
+    def _push(self, upload: Upload, stream: Stream) -> None:
         failures = 0
         while True:
             try:
-                self._send(upload, handle, path)
-            except RegistryError as exc:
+                self._send(upload, stream)
+            except PackError as exc:
+                if stream.failure is not None or not isinstance(exc, RegistryError):
+                    self._cancel(upload)
+                    raise
                 failures += 1
+                if isinstance(exc, NotFoundError):
+                    # The registry has lost the upload; it can be begun anew.
+                    exc.temporary = True
                 self._registry.wire.rest(failures, exc)
-                upload = self._resumed(upload) or self._restarted(upload)
+                upload = self._resumed(upload) or self._start(upload)
             else:
                 return
 
@@ -128,51 +132,89 @@ class Uploader:
                 headers={"Content-Type": document.media_type},
                 body=document.raw,
                 expected={201},
+                hints=_WRITE_HINTS,
             ) as response:
                 return response.headers.get("Docker-Content-Digest", "")
 
-        got = self._registry.wire.retry(attempt)
+        def patient() -> str:
+            try:
+                return attempt()
+            except RegistryError as exc:
+                # docker-registry says so of a good manifest while another program writes it.
+                exc.temporary = exc.temporary or " (DIGEST_INVALID " in exc.message
+                raise
+
+        got = self._registry.wire.retry(patient)
         if got and got != str(document.descriptor.digest):
             msg = f"{what}: the registry made {got[:100]} of {document.descriptor.digest}"
             raise IntegrityError(msg)
 
-    def _start(self, upload: Upload, *, mount_from: str = "") -> Upload | None:
-        """Open an upload; None where the blob was mounted instead."""
-        query = {"mount": str(upload.blob.digest), "from": mount_from} if mount_from else {}
+    def delete(self, repository: str, name: str | Digest) -> None:
+        """Remove a tag, or a manifest and with it all its tags.
+
+        Raises NotFoundError where there is none, RegistryError where the
+        registry does not remove such things.
+        """
+        what = f"{self._registry.host}/{repository}: {name}"
+
+        def attempt() -> None:
+            with self._registry.ask(
+                "DELETE",
+                self._registry.url(repository, "manifests", str(name)),
+                scope=token.delete(repository),
+                what=what,
+                expected={200, 202},
+                hints=_DELETE_HINTS,
+            ):
+                return
+
+        self._registry.wire.retry(attempt)
+
+    def _start(self, upload: Upload) -> Upload:
         url = self._registry.url(upload.repository, "blobs", "uploads", "")
-        url = f"{url}?{urlencode(query)}" if query else url
+        opened = self._open(upload, url)
+        if opened is None:
+            msg = f"{upload.what}: the registry claims to have taken what was not sent"
+            raise RegistryError(msg)
+        return opened
+
+    def _open(self, upload: Upload, url: str) -> Upload | None:
+        """Open an upload; None where the blob was mounted instead."""
 
         def attempt() -> Upload | None:
             with self._registry.ask(
-                "POST", url, scope=upload.scope, what=upload.what, expected={201, 202}
-            ) as response:
-                if mount_from and response.status_code == HTTPStatus.CREATED:
+                "POST", url, scope=upload.scope, what=upload.what, expected={201, 202},
+                hints=_WRITE_HINTS,
+            ) as response:  # fmt: skip
+                if response.status_code == HTTPStatus.CREATED:
                     return None
                 return replace(upload, location=_location(response, url, upload.what), offset=0)
 
         return self._registry.wire.retry(attempt)
 
-    def _restarted(self, upload: Upload) -> Upload:
-        return self._start(upload) or upload
+    def _cancel(self, upload: Upload) -> None:
+        """Tell the registry to forget an upload; it does so by itself, later."""
+        with contextlib.suppress(RegistryError), self._ask("DELETE", upload, expected={204, 202}):
+            pass
 
-    def _send(self, upload: Upload, handle: IO[bytes], path: Path) -> None:
+    def _send(self, upload: Upload, stream: Stream) -> None:
         """Send what is left of a blob and close its upload."""
         size = upload.blob.size
-        if upload.offset == 0 and self._chunk_size is None:
-            self._close(upload, Span(handle, path, 0, size))
+        if size and upload.offset == 0 and self._chunk_size is None:
+            self._close(upload, stream.part(0, size))
             return
         while upload.offset < size:
             length = min(self._chunk_size or size, size - upload.offset)
-            upload = self._patch(upload, Span(handle, path, upload.offset, length))
+            upload = self._patch(upload, stream.part(upload.offset, length))
         self._close(upload, None)
 
-    def _patch(self, upload: Upload, span: Span) -> Upload:
-        end = upload.offset + span.len
+    def _patch(self, upload: Upload, part: Part) -> Upload:
+        end = upload.offset + part.len
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Range": f"{upload.offset}-{end - 1}",
         }
-        with self._ask("PATCH", upload, expected={202}, headers=headers, span=span) as response:
+        with self._ask("PATCH", upload, expected={202}, headers=headers, part=part) as response:
             place = _location(response, upload.location, upload.what)
             said = _RANGE.match(response.headers.get("Range", ""))
         has = int(said[1]) + 1 if said else end
@@ -181,12 +223,12 @@ class Uploader:
             raise RegistryError(msg, temporary=True)
         return replace(upload, location=place, offset=end)
 
-    def _close(self, upload: Upload, span: Span | None) -> None:
+    def _close(self, upload: Upload, part: Part | None) -> None:
         glue = "&" if urlsplit(upload.location).query else "?"
         url = f"{upload.location}{glue}{urlencode({'digest': str(upload.blob.digest)})}"
-        headers = {"Content-Type": "application/octet-stream"} if span else {}
+        headers = {"Content-Type": "application/octet-stream"} if part else {}
         last = replace(upload, location=url)
-        with self._ask("PUT", last, expected={201}, headers=headers, span=span) as response:
+        with self._ask("PUT", last, expected={201}, headers=headers, part=part) as response:
             got = response.headers.get("Docker-Content-Digest", "")
         if got and got != str(upload.blob.digest):
             msg = f"{upload.what}: the registry made {got[:100]} of it"
@@ -217,7 +259,7 @@ class Uploader:
         *,
         expected: set[int],
         headers: dict[str, str] | None = None,
-        span: Span | None = None,
+        part: Part | None = None,
     ) -> AbstractContextManager[Response]:
         """Send to an upload's location; credentials go to the registry's own address only."""
         is_home = wire.origin(upload.location) == wire.origin(self._registry.base)
@@ -227,8 +269,9 @@ class Uploader:
             scope=upload.scope if is_home else None,
             what=upload.what,
             headers=headers,
-            body=span,
+            body=part,
             expected=expected,
+            hints=_WRITE_HINTS,
         )
 
 

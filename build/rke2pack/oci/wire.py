@@ -9,12 +9,14 @@ RegistryError; ``temporary`` says which may be tried again.
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 import tenacity
@@ -23,15 +25,16 @@ import urllib3
 from rke2pack.address import redact
 from rke2pack.errors import RegistryError
 from rke2pack.http import new_session
-from rke2pack.oci import answer
+from rke2pack.oci import answer, heads
 from rke2pack.oci.answer import Response
 from rke2pack.oci.certs import Trust
 from rke2pack.oci.pace import Pace
 
 MAX_REDIRECTS = 5
 _ATTEMPTS = 6
-_CONNECT, _READ = 10.0, 30.0
-_PROBE = (5.0, 5.0)
+_TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
+_PROBE_SECONDS = 5.0
+_PROBE = urllib3.Timeout(connect=_PROBE_SECONDS, read=_PROBE_SECONDS)
 # What OpenSSL calls an answer in plain text.
 _PLAIN_HTTP = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE",
@@ -39,7 +42,9 @@ _PLAIN_HTTP = frozenset(
 )  # fmt: skip
 _BLOCK = 128 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PRINTABLE = "%/:=&?~#+!$,;'@()*[]"
 _Result = TypeVar("_Result")
+Origin = tuple[str, str, int | None]
 
 
 class Rereadable(Protocol):
@@ -66,6 +71,26 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().init_poolmanager(*args, **kwargs, blocksize=_BLOCK)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Road:
+    """Connections to a place; a plain proxy is told the whole address."""
+
+    pool: urllib3.HTTPConnectionPool
+    is_absolute: bool
+
+    @staticmethod
+    def host(url: str) -> str:
+        """Return what stands in the request's Host line."""
+        return urlsplit(url).netloc.rpartition("@")[2]
+
+    def target(self, url: str) -> str:
+        """Return what stands in the request's first line."""
+        parts = urlsplit(url)
+        start = f"{parts.scheme}://{parts.netloc}" if self.is_absolute else ""
+        found = f"{start}{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        return found if _is_plain(found) else quote(found, safe=_PRINTABLE)
+
+
 class Wire:
     """Sends requests to one registry and to where it leads; safe for threads."""
 
@@ -78,13 +103,14 @@ class Wire:
         self._home = origin(f"https://{host}")
         self.trust = trust
         self.sent: Counter[str] = Counter()
-        self.received = 0
+        self.received = self.uploaded = 0
         self._lock = threading.Lock()
         # The session tells what the environment says; requests go to the adapter without
         # its detours: cookies, netrc, redirects, a new look at the environment each time.
         self._session = new_session(ca_file=trust.ca_file)
         self._adapter = _Adapter(pool_connections=connections, pool_maxsize=connections)
-        self._settings: dict[tuple[str, str, int | None], Mapping[str, Any]] = {}
+        self._headers = {name: str(value) for name, value in self._session.headers.items()}
+        self._roads: dict[Origin, _Road] = {}
 
     @contextlib.contextmanager
     def exchange(
@@ -98,17 +124,19 @@ class Wire:
         authorization: str | None = None,
         body: Body | None = None,
         is_free: bool = False,
+        hints: Mapping[int, str] | None = None,
     ) -> Iterator[Response]:
         """Send one request and give its streaming answer, whose status is in ``expected``.
 
-        ``what`` stands in messages. Raises RegistryError for every other
-        status and for whatever goes wrong while the caller reads the body.
+        ``what`` stands in messages, ``hints`` has the next step for a status.
+        Raises RegistryError for every other status and for whatever goes wrong
+        while the caller reads the body.
         """
         self.pace.take(is_free=is_free)
         try:
             with self._follow(method, url, dict(headers or {}), authorization, body) as response:
                 if response.status_code not in expected:
-                    raise self._heed(answer.refusal(response, what))
+                    raise self._heed(answer.refusal(response, what, hints or {}))
                 yield response
                 answer.settle(response, method)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
@@ -119,8 +147,13 @@ class Wire:
 
         Raises RegistryError where it does and its certificate is not trusted.
         """
+        if not requests.utils.select_proxy(url, self._found(url)["proxies"]):
+            with self._lock:
+                self.sent["GET"] += 1
+            if not _shakes_hands(url):
+                return False
         try:
-            self._send("GET", url, {}, None, None, timeout=_PROBE).close()
+            self._send("GET", url, origin(url), {}, None, None, timeout=_PROBE).close()
         except requests.exceptions.SSLError as exc:
             reason = answer.innermost(exc)
             if isinstance(reason, ssl.SSLError) and reason.reason in _PLAIN_HTTP:
@@ -134,13 +167,26 @@ class Wire:
             raise answer.breakage(exc, redact(url)) from exc
         return True
 
-    def count(self, received: int) -> None:
-        """Add to the bytes of blobs that came."""
+    def count(self, received: int = 0, *, uploaded: int = 0) -> None:
+        """Add to the bytes of blobs that came or went."""
         with self._lock:
             self.received += received
+            self.uploaded += uploaded
 
     def retry(self, attempt: Callable[[], _Result]) -> _Result:
         """Call until it succeeds or its error is not temporary, six times at most."""
+        try:
+            return attempt()
+        except RegistryError as exc:
+            if not exc.temporary:
+                raise
+            failed = [exc]
+
+        def again() -> _Result:
+            if failed:
+                raise failed.pop()
+            return attempt()
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_temporary),
             wait=_wait,
@@ -148,7 +194,7 @@ class Wire:
             sleep=self.pace.sleep,
             reraise=True,
         )
-        return retrying(attempt)
+        return retrying(again)
 
     def rest(self, failures: int, error: RegistryError) -> None:
         """Wait after so many failures in a row; raises ``error`` when it was one too many."""
@@ -165,56 +211,85 @@ class Wire:
         authorization: str | None,
         body: Body | None,
     ) -> Response:
-        first = origin(url)
+        first = place = origin(url)
         headers.setdefault("Accept-Encoding", "identity")
         for _ in range(MAX_REDIRECTS + 1):
-            own = authorization if origin(url) == first else None
-            response = self._send(method, url, headers, own, body)
+            own = authorization if place == first else None
+            response = self._send(method, url, place, headers, own, body)
+            if response.status_code not in _REDIRECTS or method not in {"GET", "HEAD"}:
+                return response
             target = response.headers.get("Location")
-            if (
-                response.status_code not in _REDIRECTS
-                or not target
-                or method not in {"GET", "HEAD"}
-            ):
+            if not target:
                 return response
             answer.settle(response, method)
             response.close()
             url = follow(url, target)
+            place = origin(url)
         msg = f"{redact(url)}: more than {MAX_REDIRECTS} redirects"
         raise RegistryError(msg)
 
-    def _send(
+    def _send(  # noqa: PLR0917 - as `exchange` names them
         self,
         method: str,
         url: str,
+        place: Origin,
         headers: Mapping[str, str],
         authorization: str | None,
         body: Body | None,
         *,
-        timeout: tuple[float, float] | None = None,
+        timeout: urllib3.Timeout | None = None,
     ) -> Response:
-        own = {**self._session.headers, **headers}
+        own = {**self._headers, **headers}
         if authorization:
             own["Authorization"] = authorization
-        request = requests.PreparedRequest()
-        request.prepare(method=method, url=url, headers=own, data=body)
-        place = origin(url)
+        if body is not None and not isinstance(body, bytes):
+            own["Content-Length"] = str(body.len)
         with self._lock:
             self.sent[method] += 1
-            if place not in self._settings:
-                self._settings[place] = self._found_settings(url, is_home=place == self._home)
-        return self._adapter.send(
-            request, stream=True, timeout=timeout or (_CONNECT, _READ), **self._settings[place]
-        )
+            road = self._roads.get(place) or self._roads.setdefault(place, self._road(url, place))
+        if method == "HEAD" and not road.is_absolute and timeout is None:
+            quick = heads.ask(road.pool, road.target(url), road.host(url), own)
+            if quick is not None:
+                return Response(quick)
+        # requests finds the way there, once; its detours for every request take longer than
+        # the rest: sessions, cookies, netrc, a new look at the environment.
+        try:
+            return Response(
+                road.pool.urlopen(
+                    method, road.target(url), body=body, headers=own, redirect=False,
+                    assert_same_host=False, retries=False, preload_content=False,
+                    decode_content=False, timeout=timeout or _TIMEOUT,
+                )
+            )  # fmt: skip
+        except urllib3.exceptions.SSLError as exc:
+            raise requests.exceptions.SSLError(exc) from exc
+        except urllib3.exceptions.NewConnectionError as exc:
+            raise requests.ConnectionError(exc) from exc
+        except urllib3.exceptions.TimeoutError as exc:
+            raise requests.Timeout(exc) from exc
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            raise requests.ConnectionError(exc) from exc
 
-    def _found_settings(self, url: str, *, is_home: bool) -> Mapping[str, Any]:
-        """Return proxies, authorities and client certificate for a place."""
-        trust = self.trust
-        # Said again, because REQUESTS_CA_BUNDLE beats what only the session says.
-        verify = str(trust.ca_file) if trust.ca_file else None
+    def _road(self, url: str, place: Origin) -> _Road:
+        """Find proxies, authorities and client certificate for a place."""
+        trust, is_home = self.trust, place == self._home
         cert = (str(trust.certificate), str(trust.key)) if is_home and trust.certificate else None
-        found = self._session.merge_environment_settings(url, {}, None, verify, cert)
-        return {name: found[name] for name in ("proxies", "verify", "cert")}
+        found = self._found(url)
+        request = requests.Request("GET", url).prepare()
+        pool: Any = self._adapter.get_connection_with_tls_context(
+            request, found["verify"], proxies=found["proxies"], cert=cert
+        )
+        self._adapter.cert_verify(  # type: ignore[no-untyped-call]
+            pool, url, found["verify"], cert
+        )
+        asked = self._adapter.request_url(request, found["proxies"])
+        return _Road(pool=pool, is_absolute=asked.startswith("http"))
+
+    def _found(self, url: str) -> Mapping[str, Any]:
+        """Ask the environment for the proxies and authorities of an address."""
+        # Said again, because REQUESTS_CA_BUNDLE beats what only the session says.
+        ca_file = str(self.trust.ca_file) if self.trust.ca_file else None
+        return self._session.merge_environment_settings(url, {}, None, ca_file, None)
 
     def _heed(self, error: RegistryError) -> RegistryError:
         """Be silent as long as an answer asks for, unless that is too long to wait."""
@@ -228,7 +303,29 @@ def is_temporary(exc: BaseException) -> bool:
     return isinstance(exc, RegistryError) and exc.temporary
 
 
-def origin(url: str) -> tuple[str, str, int | None]:
+def _shakes_hands(url: str) -> bool:
+    """Whether TLS is spoken at all, by whomever: reading the authorities takes longer than this."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, host, port = origin(url)
+    try:
+        with (
+            socket.create_connection((host, port or 443), _PROBE_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return True
+    except ssl.SSLError as exc:
+        is_plain = exc.reason in _PLAIN_HTTP
+        return not (is_plain or isinstance(exc, ssl.SSLEOFError | ssl.SSLZeroReturnError))
+    except OSError:
+        return False
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def origin(url: str) -> Origin:
     """Return scheme, host and port of an address."""
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)

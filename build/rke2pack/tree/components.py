@@ -8,17 +8,20 @@ only programs know of (static, derived), each with its reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rke2pack import safeyaml
-from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.errors import ConfigError
 from rke2pack.helm.constraint import Constraint
+from rke2pack.tree.node import Node
 
 DEFAULT_VARIANT = "default"
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(?:/[a-z0-9]+)?\Z")
+_RELEASE = re.compile(r"[a-z0-9]+\Z")
+_OS_VERSION = re.compile(r"\d+(?:\.\d+){2,3}\Z")
+_WINDOWS = "windows/"
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -69,7 +72,7 @@ class ChartRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """A named group of charts and images; ``platforms`` is empty where it ships for all."""
+    """A named group of charts and images; ``platforms`` is empty where it ships for the tree's."""
 
     name: str
     charts: tuple[str, ...]
@@ -79,10 +82,15 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """The whole file."""
+    """The whole file.
+
+    ``platforms`` are those of every component that names no other; ``windows``
+    maps a release of Windows Server to the ``os.version`` of its images.
+    """
 
     registry: str
     platforms: tuple[str, ...]
+    windows: Mapping[str, str]
     helm_chart_spec: Mapping[str, Any]
     components: tuple[Component, ...]
     charts: Mapping[str, ChartRules]
@@ -90,18 +98,18 @@ class Components:
     @classmethod
     def parse(cls, text: str, *, what: str) -> Components:
         """Parse the file; raises ConfigError naming the place that is wrong."""
-        try:
-            root = _Node(safeyaml.load(text, what=what), what)
-        except ValidationError as exc:
-            raise ConfigError(exc.message) from exc
-        root.only("registry", "platforms", "helmChartSpec", "components", "charts")
+        root = Node.read(text, what=what)
+        root.only("registry", "platforms", "windows", "helmChartSpec", "components", "charts")
         platforms = root.texts("platforms")
-        found = tuple(_component(node, platforms) for node in root.items("components"))
+        windows = _releases(root)
+        known = (*platforms, *(("windows/amd64",) if windows else ()))
+        found = tuple(_component(node, known) for node in root.items("components"))
         rules = {name: _rules(node) for name, node in root.fields("charts")}
         _check_unique(found, what)
         return cls(
             registry=root.text("registry"),
             platforms=platforms,
+            windows=windows,
             helm_chart_spec=root.mapping("helmChartSpec"),
             components=found,
             charts=rules,
@@ -124,71 +132,52 @@ class Components:
         """Return how to render a chart; a chart without an entry is rendered as it is."""
         return self.charts.get(chart, _NO_RULES)
 
-    def platforms_of(self, component: str) -> tuple[str, ...]:
-        """Return the platforms that a component ships for."""
-        return self.get(component).platforms or self.platforms
+    @property
+    def every_platform(self) -> tuple[str, ...]:
+        """The platforms that any component ships for, the tree's own first."""
+        own = (name for component in self.components for name in component.platforms)
+        return tuple(dict.fromkeys((*self.platforms, *own)))
+
+    def per_release(self, platform: str) -> Mapping[str, str]:
+        """Return the releases of Windows that a platform stands for, each as a platform.
+
+        ``windows/amd64`` gives ``ltsc2022`` -> ``windows(10.0.20348)/amd64`` and so
+        on; any other platform gives nothing, it is one by itself.
+        """
+        if not platform.startswith(_WINDOWS):
+            return {}
+        architecture = platform.removeprefix(_WINDOWS)
+        return {
+            name: f"windows({version})/{architecture}" for name, version in self.windows.items()
+        }
+
+    def image_platforms(self, platforms: Iterable[str]) -> tuple[str, ...]:
+        """Return the platforms of the images to have: Windows once for every release."""
+        return tuple(
+            each for name in platforms for each in self.per_release(name).values() or (name,)
+        )
 
 
 _NO_RULES = ChartRules(base={}, variants={}, derived=(), ignored={}, prime_adds=False)
 
 
-class _Node:
-    """A YAML node that knows its place, for messages."""
-
-    def __init__(self, value: object, where: str) -> None:
-        self.value = value
-        self.where = where
-
-    def _map(self) -> dict[str, Any]:
-        if not isinstance(self.value, dict):
-            msg = f"{self.where}: expected a mapping"
-            raise ConfigError(msg)
-        return self.value
-
-    def only(self, *known: str) -> None:
-        unknown = [key for key in self._map() if key not in known]
-        if unknown:
-            msg = f"{self.where}: unknown key {unknown[0]!r}"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
-
-    def text(self, key: str) -> str:
-        value = self._map().get(key)
-        if not isinstance(value, str) or not value:
-            msg = f"{self.where}: {key} must be text"
-            raise ConfigError(msg)
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._map().get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            msg = f"{self.where}: {key} must be a list of text"
-            raise ConfigError(msg)
-        return tuple(value)
-
-    def choice(self, key: str, *known: str) -> str:
-        """Return one of ``known``; the last one where the key is missing."""
-        value = self._map().get(key, known[-1])
-        if value not in known:
-            msg = f"{self.where}: {key} must be one of {', '.join(known)}"
-            raise ConfigError(msg)
-        return str(value)
-
-    def mapping(self, key: str) -> Mapping[str, Any]:
-        return {name: item.value for name, item in self.fields(key)}
-
-    def items(self, key: str) -> list[_Node]:
-        value = self._map().get(key, [])
-        if not isinstance(value, list):
-            msg = f"{self.where}: {key} must be a list"
-            raise ConfigError(msg)
-        return [_Node(item, f"{self.where}: {key}[{n}]") for n, item in enumerate(value)]
-
-    def fields(self, key: str) -> list[tuple[str, _Node]]:
-        node = _Node(self._map().get(key) or {}, f"{self.where}: {key}")
-        return [(name, _Node(item, f"{node.where}.{name}")) for name, item in node._map().items()]
+def _releases(root: Node) -> Mapping[str, str]:
+    releases = {name: node.value for name, node in root.fields("windows")}
+    for name, version in releases.items():
+        if not (
+            isinstance(name, str)
+            and isinstance(version, str)
+            and _RELEASE.match(name)
+            and _OS_VERSION.match(version)
+        ):
+            msg = f"{root.where}: windows: {name!r}: {version!r} is no release and version"
+            raise ConfigError(
+                msg, hint='write it as ltsc2022: 10.0.20348, numbers in quotes: "2025"'
+            )
+    return {name: str(version) for name, version in releases.items()}
 
 
-def _component(node: _Node, platforms: tuple[str, ...]) -> Component:
+def _component(node: Node, platforms: tuple[str, ...]) -> Component:
     node.only("name", "charts", "images", "platforms")
     name = node.text("name")
     own = node.texts("platforms")
@@ -200,12 +189,12 @@ def _component(node: _Node, platforms: tuple[str, ...]) -> Component:
     return Component(name=name, charts=node.texts("charts"), images=images, platforms=own)
 
 
-def _static(node: _Node) -> StaticImage:
+def _static(node: Node) -> StaticImage:
     node.only("image", "reason")
     return StaticImage(image=node.text("image"), reason=node.text("reason"))
 
 
-def _rules(node: _Node) -> ChartRules:
+def _rules(node: Node) -> ChartRules:
     node.only("base", "variants", "derived", "ignored", "prime")
     variants = {name: item.value for name, item in node.fields("variants")}
     for name, values in variants.items():
@@ -222,7 +211,7 @@ def _rules(node: _Node) -> ChartRules:
     )
 
 
-def _derived(node: _Node) -> DerivedImages:
+def _derived(node: Node) -> DerivedImages:
     node.only("tagValue", "versions", "images", "reason")
     try:
         versions = Constraint.parse(node.text("versions"))

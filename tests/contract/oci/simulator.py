@@ -23,9 +23,12 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from rke2pack.digest import Digest
+from rke2pack.oci import media
 from tests.contract.oci.images import Made
 
-_PATH = re.compile(r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|tags|uploads)/(?P<rest>.*)\Z")
+_PATH = re.compile(
+    r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|tags|uploads|referrers)/(?P<rest>.*)\Z"
+)
 _RANGE = re.compile(r"bytes=(\d+)-\Z")
 _PIECE = 1024
 
@@ -79,6 +82,12 @@ class Simulator:
     has_mount: bool = True
     upload_resets: list[int] = field(default_factory=list)
     uploads: dict[str, bytearray] = field(default_factory=dict)
+    opened: int = 0
+    lost_uploads: int = 0
+    refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
+    is_strict: bool = False
+    has_referrers: bool = False
+    deletes: Literal["tags", "manifests", "none"] = "tags"
 
     def push(self, repository: str, made: Made, *tags: str) -> None:
         """Publish an image under its digest and tags."""
@@ -114,7 +123,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
-    do_HEAD = do_POST = do_PATCH = do_PUT = do_GET  # noqa: N815 - http.server's names
+    do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
     def _answer(self) -> None:
         self.status = 0
@@ -148,17 +157,26 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             return
         if not self._is_allowed():
             return
-        match = _PATH.match(parts.path)
-        if parts.path == "/v2/":
+        if self.command in simulator.refusals:
+            self.drain()
+            self.fail(*simulator.refusals[self.command])
+        elif parts.path == "/v2/":
             self.send(200, b"{}")
-        elif match is None:
+        else:
+            self._content(parts.path, parse_qs(parts.query))
+
+    def _content(self, path: str, query: Mapping[str, list[str]]) -> None:
+        match = _PATH.match(path)
+        if match is None:
             self.fail(404, "NAME_UNKNOWN")
         elif match["kind"] == "manifests":
             self._manifest(match["repository"], match["rest"])
+        elif match["kind"] == "referrers":
+            self._referrers(match["repository"], match["rest"])
         elif match["kind"] == "tags":
-            self._tags(match["repository"], parse_qs(parts.query))
+            self._tags(match["repository"], query)
         elif match["rest"].startswith("uploads/"):
-            self._upload(match["repository"], match["rest"][8:], parse_qs(parts.query))
+            self._upload(match["repository"], match["rest"][8:], query)
         else:
             self._stored_blob(match["repository"], Digest.parse(match["rest"]))
 
@@ -236,6 +254,9 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             body, kind = self.drain(), self.headers.get("Content-Type", "")
             digest = Digest.of(body)
+            if simulator.is_strict and not self._is_complete(repository, json.loads(body)):
+                self.fail(400, "MANIFEST_BLOB_UNKNOWN")
+                return
             simulator.manifests[repository, str(digest)] = (kind, body)
             simulator.manifests[repository, name] = (kind, body)
             self.send(201, b"", {"Docker-Content-Digest": str(digest)})
@@ -244,12 +265,52 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         if found is None:
             self.fail(404, "MANIFEST_UNKNOWN")
             return
+        if self.command == "DELETE":
+            self._delete(repository, name)
+            return
         kind, body = found
         headers = {"Content-Type": kind}
         if simulator.has_digest_header:
             headers["Docker-Content-Digest"] = simulator.wrong_digest_header or str(Digest.of(body))
         body = simulator.bodies.get(Digest.of(body), body)
         self.send(200, body, headers)
+
+    def _is_complete(self, repository: str, document: Mapping[str, Any]) -> bool:
+        """Whether the repository has all that a manifest or index names."""
+        simulator = self.simulator
+        named = [document["config"], *document["layers"]] if "layers" in document else []
+        return all(
+            (repository, Digest.parse(b["digest"])) in simulator.blobs for b in named
+        ) and all(
+            (repository, each["digest"]) in simulator.manifests
+            for each in document.get("manifests", [])
+        )
+
+    def _delete(self, repository: str, name: str) -> None:
+        simulator, is_tag = self.simulator, ":" not in name
+        if simulator.deletes == "none" or (is_tag and simulator.deletes == "manifests"):
+            self.fail(405, "UNSUPPORTED")
+            return
+        gone = simulator.manifests.pop((repository, name))
+        if not is_tag:
+            for key, value in list(simulator.manifests.items()):
+                if key[0] == repository and value == gone:
+                    del simulator.manifests[key]
+        self.send(202, b"")
+
+    def _referrers(self, repository: str, subject: str) -> None:
+        if not self.simulator.has_referrers:
+            self.fail(404, "NOT_FOUND")
+            return
+        found = {
+            name: {"mediaType": kind, "digest": name, "size": len(body)}
+            for (own, name), (kind, body) in self.simulator.manifests.items()
+            if own == repository and ":" in name
+            if (json.loads(body).get("subject") or {}).get("digest") == subject
+        }
+        listed = [found[name] for name in sorted(found)]
+        document = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": listed}
+        self.send(200, json.dumps(document).encode(), {"Content-Type": media.OCI_INDEX})
 
     def _tags(self, repository: str, query: Mapping[str, list[str]]) -> None:
         tags = [tag for name, tag in sorted(self.simulator.manifests) if name == repository]
@@ -334,6 +395,14 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         match self.command:
             case "POST":
                 self._open_upload(repository, query)
+            case "DELETE" if name in self.simulator.uploads:
+                del self.simulator.uploads[name]
+                self.send(204, b"")
+            case "PATCH" | "PUT" if self.simulator.lost_uploads:
+                self.simulator.lost_uploads -= 1
+                self.simulator.uploads.pop(name, None)
+                self.drain()
+                self.fail(404, "BLOB_UPLOAD_UNKNOWN")
             case "GET" if name in self.simulator.uploads:
                 self.send(204, b"", self._state(repository, name))
             case "PATCH" | "PUT" if name in self.simulator.uploads:
@@ -352,7 +421,9 @@ class Exchange(http.server.BaseHTTPRequestHandler):
                 simulator.blobs[repository, digest] = data
                 self.send(201, b"", {"Docker-Content-Digest": str(digest)})
                 return
-        name = f"upload-{len(simulator.uploads)}"
+        with simulator.lock:
+            name = f"upload-{simulator.opened}"
+            simulator.opened += 1
         simulator.uploads[name] = bytearray()
         self.send(202, b"", self._state(repository, name))
 

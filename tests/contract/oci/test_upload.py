@@ -127,13 +127,34 @@ def test_token_is_for_pushing_and_for_reading_the_mounted_one(
     assert "repository:rancher/empty:pull" in registry.scopes
 
 
-def test_bytes_that_are_not_the_digest_are_refused_by_the_registry(
+def test_bytes_that_are_not_the_digest_are_never_completed(
     uploader: Uploader, registry: Simulator, tmp_path: Path
 ) -> None:
     (tmp_path / "wrong").write_bytes(bytes(len(DATA)))
-    with pytest.raises(RegistryError, match="400 Bad Request \\(DIGEST_INVALID"):
-        uploader.push_blob(REPOSITORY, BLOB, tmp_path / "wrong")
+    for one in (uploader, chunked(uploader, 100_000)):
+        with pytest.raises(IntegrityError, match="content is sha256:"):
+            one.push_blob(REPOSITORY, BLOB, tmp_path / "wrong")
     assert registry.blobs == {}
+    assert 201 not in {r.status for r in registry.asked("PUT")}
+    assert len(registry.asked("DELETE", "/uploads/")) == 2
+
+
+def test_file_that_is_too_short_is_an_error(
+    uploader: Uploader, registry: Simulator, tmp_path: Path
+) -> None:
+    (tmp_path / "short").write_bytes(DATA[:-1])
+    with pytest.raises(IntegrityError, match="ends at byte 499999 of 500000"):
+        uploader.push_blob(REPOSITORY, BLOB, tmp_path / "short")
+    assert registry.blobs == {}
+
+
+def test_upload_that_is_lost_begins_anew(
+    uploader: Uploader, registry: Simulator, path: Path, waits: list[float]
+) -> None:
+    registry.lost_uploads = 3
+    assert uploader.push_blob(REPOSITORY, BLOB, path) == "pushed"
+    assert registry.blobs[REPOSITORY, BLOB.digest] == DATA
+    assert waits
 
 
 def test_manifest_is_put_byte_for_byte(uploader: Uploader, registry: Simulator) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rke2pack.oci.splice import Format, ProfileName
+from tests.compatibility import reads, refuses
 from tests.integration.archives.conftest import FORMATS, PROFILES, Consumer, Made
 
 Make = Callable[..., Made]
@@ -43,6 +44,7 @@ def configs(made: Made) -> dict[str, str]:
     return {e["RepoTags"][0]: f"sha256:{e['Config'][13:]}" for e in entries}
 
 
+@reads("zstd -t --memory=32MB", ".tar.zst")
 @every_profile
 def test_zstd_decodes_with_32_mib(
     make: Make, program: Callable[[str], str], profile: ProfileName
@@ -55,6 +57,7 @@ def test_zstd_decodes_with_32_mib(
     assert int(re.findall(r"Zstandard Frames: (\d+)", frames)[0]) > 3
 
 
+@reads("gzip -t", ".tar.gz")
 @every_profile
 def test_gzip_tests_and_decodes(
     make: Make, program: Callable[[str], str], profile: ProfileName
@@ -66,6 +69,7 @@ def test_gzip_tests_and_decodes(
         assert made.tar.read_bytes() == other.tar.read_bytes()
 
 
+@reads("GNU tar", ".tar.zst", ".tar.gz")
 @every_profile
 @every_format
 def test_gnu_tar_lists_what_is_expected(
@@ -85,6 +89,7 @@ def test_gnu_tar_lists_what_is_expected(
     assert names[3:] == sorted(set(names[3:]))
 
 
+@reads("docker load", ".tar", ".tar.gz")
 @every_profile
 def test_docker_loads_the_plain_tar_and_tar_gz(
     make: Make, docker: Consumer, profile: ProfileName
@@ -119,6 +124,7 @@ def test_docker_runs_through_the_layers_of_what_it_loaded(
     assert (tmp_path / "base").read_bytes() == b"base"
 
 
+@refuses("docker load", ".tar.zst", "before docker 23")
 def test_docker_loads_tar_zst_since_23_and_refuses_it_before(make: Make, docker: Consumer) -> None:
     version = docker.run("version", "--format", "{{.Server.Version}}")
     done = docker.tried("load", "--input", make("default", "zst").path)
@@ -129,6 +135,7 @@ def test_docker_loads_tar_zst_since_23_and_refuses_it_before(make: Make, docker:
         assert "invalid tar header" in done.stderr
 
 
+@reads("ctr images import, check, unpack", ".tar", ".tar.zst by zstd -dc", ".tar.gz by gzip -dc")
 @every_profile
 @every_format
 @pytest.mark.parametrize("snapshotter", ["native", "overlayfs"])
@@ -166,6 +173,8 @@ def test_containerd_imports_an_archive_of_another_platform(
     assert {row[5] for row in rows} == {"linux/arm64"}
 
 
+@refuses("ctr images import, check, unpack", ".tar.zst", "the caller decompresses, containerd 1.6")
+@refuses("ctr images import, check, unpack", ".tar.gz", "the caller decompresses, containerd 1.6")
 def test_containerd_1_reads_only_what_its_caller_has_decompressed(
     make: Make, containerd: Consumer
 ) -> None:
@@ -176,6 +185,7 @@ def test_containerd_1_reads_only_what_its_caller_has_decompressed(
         assert "invalid tar header" in done.stderr
 
 
+@reads("skopeo docker-archive:", ".tar", ".tar.zst")
 @every_profile
 def test_skopeo_reads_it_as_a_docker_archive(
     make: Make, program: Callable[[str], str], profile: ProfileName
@@ -190,6 +200,7 @@ def test_skopeo_reads_it_as_a_docker_archive(
             assert (facts["Architecture"], len(facts["Layers"])) == ("amd64", 2)
 
 
+@refuses("skopeo docker-archive:", ".tar.gz", "as one by gzip, skopeo 1.9")
 @every_profile
 def test_skopeo_reads_a_tar_gz_as_a_docker_archive_no_worse_than_one_by_gzip(
     make: Make, program: Callable[[str], str], profile: ProfileName, tmp_path: Path
@@ -211,6 +222,7 @@ def is_readable(profile: ProfileName, name: str) -> bool:
     return profile != "fast" or "/dockers:" not in name
 
 
+@reads("skopeo oci-archive:", ".tar.zst", ".tar.gz")
 @every_profile
 @every_format
 def test_skopeo_reads_it_as_an_oci_archive(
@@ -282,6 +294,7 @@ func main() {
 """
 
 
+@reads("Go compress/gzip and archive/tar", ".tar.gz")
 def test_go_reads_the_spliced_gzip(
     make: Make, program: Callable[[str], str], tmp_path: Path
 ) -> None:

@@ -144,7 +144,7 @@ def test_uploaded_images_are_read_by_skopeo(
         path = Layout.open(source).path(layer[0])
         other = f"mounted{number}/beta"
         assert uploader.push_blob(other, blob, path, mount_from=repository) == "mounted"
-        assert uploader.push_blob(other, blob, path, mount_from=repository) == "present"
+        assert uploader.push_blob(other, blob, path) == "present"
 
 
 def test_tags_are_listed(pushed: RealRegistry) -> None:

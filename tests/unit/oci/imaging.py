@@ -14,6 +14,7 @@ from rke2pack.digest import Digest
 from rke2pack.oci import media, model
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Manifest
+from rke2pack.oci.platform import Platform
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -113,11 +114,12 @@ def _put(layout: Layout, media_type: str, data: bytes) -> dict[str, object]:
 
 
 def _platform(platform: str) -> dict[str, str]:
-    system, architecture, *variant = platform.split("/")
+    parsed = Platform.parse(platform)
     return {
-        "architecture": architecture,
-        "os": system,
-        **({"variant": variant[0]} if variant else {}),
+        "architecture": parsed.architecture,
+        "os": parsed.os,
+        **({"os.version": parsed.os_version} if parsed.os_version else {}),
+        **({"variant": parsed.variant} if parsed.variant else {}),
     }
 
 

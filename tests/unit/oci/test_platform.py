@@ -71,7 +71,8 @@ def test_anything_else_is_no_platform(text: str) -> None:
         ("windows(10.0.17763.5936)/amd64", "windows(10.0.17763)/amd64", True),
         ("windows(10.0.17763.5936)/amd64", "windows(10.0.177)/amd64", False),
         ("windows(10.0.17763.5936)/amd64", "windows/amd64", True),
-        ("windows/amd64", "windows(10.0.17763)/amd64", False),
+        ("windows/amd64", "windows(10.0.17763)/amd64", True),
+        ("windows(10.0.20348.1)/amd64", "windows(10.0.17763)/amd64", False),
     ],
 )
 def test_platform_satisfies(own: str, want: str, *, fits: bool) -> None:

@@ -18,6 +18,7 @@ from rke2pack.oci import media, savedimage
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Manifest
 from rke2pack.oci.reference import Reference
+from tests.unit.oci import archives
 
 NAME = Reference.parse("docker.io/rancher/rke2-runtime:v1")
 LAYERS = (b"layer one" * 1000, b"layer two")
@@ -170,6 +171,25 @@ def test_what_is_no_whole_image_leaves_nothing(
         take(layout, files)
     assert contents(layout) == set()
     assert not layout.partial_folder.exists() or list(layout.partial_folder.iterdir()) == []
+
+
+def test_files_that_stand_twice_or_link_to_each_other_are_refused(layout: Layout) -> None:
+    files = saved(LAYERS[0])
+    plain = [(name, data) for name, data in files.items() if isinstance(data, bytes)]
+    twice = archives.tar([*plain, ("manifest.json", b"[]")])
+    with pytest.raises(IntegrityError, match=r"it: 'manifest\.json' stands twice"):
+        savedimage.take_in(layout, chunks(twice), NAME, what="it")
+    circle: dict[str, bytes | str] = {**files, "id0/layer.tar": "other", "id0/other": "layer.tar"}
+    with pytest.raises(IntegrityError, match="points at itself"):
+        take(layout, circle)
+    assert contents(layout) == set()
+
+
+def test_number_of_files_has_a_ceiling(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(savedimage, "MAX_FILES", 3)
+    with pytest.raises(IntegrityError, match="more than 3 files"):
+        take(layout, saved(*LAYERS))
+    assert list(layout.partial_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("data", [b"not a tar" * 100, tar(saved(*LAYERS))[:3000], b""])

@@ -121,6 +121,66 @@ def test_second_run_finds_everything_unchanged(bench: Bench) -> None:
     assert {path: path.stat().st_mtime_ns for path in bench.output.iterdir()} == before
 
 
+WINDOWS = {"1809": "10.0.17763", "ltsc2022": "10.0.20348"}
+PAUSE, RUNTIME = "docker.io/example/pause:1", "docker.io/example/runtime:v1-windows-amd64"
+
+
+@pytest.fixture
+def windows(bench: Bench) -> Bench:
+    """The bench with a component for Windows: one image for every release, one for each."""
+    path = bench.tree / "charts-manifest" / "components.yaml"
+    components = json.loads(path.read_text())
+    own = {"name": "windows", "platforms": ["windows/amd64"]}
+    components |= {"windows": WINDOWS, "components": [*components["components"], own]}
+    path.write_text(json.dumps(components))
+    with (bench.tree / "images.txt").open("a") as listed:
+        listed.write(f"\n# component: windows (windows/amd64)\n{RUNTIME}\n{PAUSE}\n")
+    plain = layer({"rke2.exe": b"MZ"})
+    put_image(bench.layout, RUNTIME, [(plain, "gzip")], platforms=["windows/amd64"])
+    each = [f"windows({version}.999)/amd64" for version in WINDOWS.values()]
+
+    def layers(platform: str) -> list[tuple[bytes, Any]]:
+        return [(layer({"version": platform.encode()}), "gzip")]
+
+    put_image(bench.layout, PAUSE, layers, platforms=["linux/amd64", *each])
+    return bench
+
+
+def test_windows_has_an_archive_for_every_release_and_one_list(windows: Bench) -> None:
+    windows.run("--component", "windows", "--format", "gz")
+    archives = {name: f"rke2-windows-{name}-amd64-images.tar.gz" for name in WINDOWS}
+    one_list = "rke2-images.windows-amd64.txt"
+    assert set(windows.names()) == {*archives.values(), one_list, "sha256sum-amd64.txt"}
+    assert (windows.output / one_list).read_text() == f"{RUNTIME}\n{PAUSE}\n"
+    for release, name in archives.items():
+        data = gzip.decompress((windows.output / name).read_bytes())
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            index = json.loads(tar.extractfile("index.json").read())  # type: ignore[union-attr]
+        versions = {
+            entry["annotations"]["io.containerd.image.name"]: entry["platform"].get("os.version")
+            for entry in index["manifests"]
+        }
+        assert versions == {RUNTIME: None, PAUSE: f"{WINDOWS[release]}.999"}
+
+
+def test_windows_is_left_out_for_other_platforms(windows: Bench) -> None:
+    windows.run("--platform", "linux/amd64")
+    assert not [name for name in windows.names() if "windows" in name]
+
+
+def test_release_of_windows_that_an_image_lacks_is_named(windows: Bench) -> None:
+    put_image(
+        windows.layout,
+        PAUSE,
+        [(layer({"version": b"1"}), "gzip")],
+        platforms=["windows(10.0.17763.1)/amd64"],
+    )
+    with pytest.raises(NotFoundError, match=r"windows\(10.0.20348\)/amd64"):
+        windows.run("--component", "windows")
+    assert "rke2-windows-1809-amd64-images.tar.zst" in windows.names()
+    assert "rke2-windows-ltsc2022-amd64-images.tar.zst" not in windows.names()
+
+
 def test_one_component_for_one_platform(bench: Bench) -> None:
     bench.run("--component", "canal", "--platform", "linux/arm64", "--format", "gz")
     canal = {"rke2-images-canal.linux-arm64.tar.gz", "rke2-images-canal.linux-arm64.txt"}

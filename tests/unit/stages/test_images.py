@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rke2pack.lists import files, lockdiff
+from rke2pack.tree.native import NativeTree
+from tests.unit.lists.locking import image, lock
 from tests.unit.stages.conftest import Rke2pack, chart, contents, write_repository, write_tree
 
 
@@ -20,7 +23,7 @@ def test_the_committed_list_is_what_the_lab_charts_need(
     assert answer.json["differences"] == []
     assert {name: len(refs) for name, refs in answer.json["components"].items()} == {
         "core": 15, "canal": 2, "traefik": 1, "cilium": 11, "calico": 10, "vsphere": 9,
-        "multus": 4, "harvester": 7, "flannel": 2,
+        "multus": 4, "harvester": 7, "flannel": 2, "windows": 2,
     }  # fmt: skip
 
 
@@ -71,7 +74,8 @@ def test_images_writes_the_committed_text_again(
     lists = {path.name for path in (lab_tree / "dist/images").iterdir()}
     assert "rke2-images-vsphere.linux-amd64.txt" in lists
     assert "rke2-images-vsphere.linux-arm64.txt" not in lists
-    assert len(lists) == 17
+    assert "rke2-images.windows-amd64.txt" in lists
+    assert len(lists) == 18
 
 
 def test_dry_run_shows_a_diff_and_writes_nothing(
@@ -231,6 +235,72 @@ def test_a_chart_without_a_component_is_an_error(tmp_path: Path, rke2pack: Rke2p
 def test_an_unknown_component_names_the_known_ones(
     where: tuple[str, ...], rke2pack: Rke2pack
 ) -> None:
-    answer = rke2pack("images", "--component", "windows", *where)
+    answer = rke2pack("images", "--component", "winter", *where)
     assert answer.code == 2
-    assert "error: windows: no such component\nhint: choose one of: core, canal" in answer.err
+    assert "error: winter: no such component\nhint: choose one of: core, canal" in answer.err
+
+
+def locked(lab_tree: Path) -> Path:
+    """A lock of exactly the images of images.txt, whatever their registries have."""
+    tree = NativeTree.open(lab_tree)
+    wanted = lockdiff.wanted(tree.components, files.written(tree))
+    path = lab_tree / "images.lock"
+    entries = (image(str(each), *map(str, names)) for each, names in wanted.items())
+    path.write_text(str(lock(*entries)))
+    return path
+
+
+def test_check_compares_the_names_of_a_lock(
+    where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    assert rke2pack("images", *where).code == 0
+    path = locked(lab_tree)
+    answer = rke2pack("images", "--check", *where, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["lock"] == {"differences": []}
+    path.write_text(path.read_text().replace("klipper-lb:v0.4.13", "klipper-lb:v0"))
+    answer = rke2pack("images", "--check", *where)
+    assert answer.code == 7
+    assert answer.err.endswith(
+        f"error: {path}: 2 images differ from images.txt\n"
+        "  + docker.io/rancher/klipper-lb:v0.4.13  images.txt lists it\n"
+        "  - docker.io/rancher/klipper-lb:v0  images.txt does not list it\n"
+        "hint: run 'rke2pack images --lock' and commit images.lock\n"
+    )
+    assert rke2pack("images", "--check", "--component", "traefik", *where).code == 0
+    told = rke2pack("images", *where)
+    assert told.code == 0
+    assert told.err.endswith("images.lock: 2 images to lock anew\n")
+
+
+def test_check_names_both_files_where_both_are_wrong(
+    where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    assert rke2pack("images", *where).code == 0
+    locked(lab_tree)
+    images = lab_tree / "images.txt"
+    images.write_text(images.read_text().replace("klipper-lb:v0.4.13", "klipper-lb:v0"))
+    answer = rke2pack("images", "--check", *where)
+    assert answer.code == 7
+    assert f"error: {images}: 2 lines differ from what the charts need\n" in answer.err
+    assert "  + docker.io/rancher/klipper-lb:v0  images.txt lists it\n" in answer.err
+    assert answer.err.endswith(
+        "hint: run 'rke2pack images' and 'rke2pack images --lock', "
+        "and commit images.txt and images.lock\n"
+    )
+
+
+def test_a_damaged_lock_stops_images_before_anything_is_written(
+    where: tuple[str, ...], lab_tree: Path, rke2pack: Rke2pack
+) -> None:
+    (lab_tree / "images.lock").write_text("{")
+    (lab_tree / "images.txt").unlink()
+    answer = rke2pack("images", *where)
+    assert answer.code == 2
+    assert not (lab_tree / "images.txt").exists()
+
+
+def test_a_report_goes_with_the_gate(where: tuple[str, ...], rke2pack: Rke2pack) -> None:
+    answer = rke2pack("images", "--report", "x.md", *where)
+    assert answer.code == 2
+    assert "--report goes with --verify-registry" in answer.err

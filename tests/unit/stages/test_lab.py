@@ -46,15 +46,6 @@ def test_every_lab_run_starts_from_the_tree(tree: Path, rke2pack: Rke2pack) -> N
     assert documents[0]["from"] == "0.2.900"
 
 
-def test_the_lab_walks_through_every_command(tree: Path, rke2pack: Rke2pack) -> None:
-    before = tracked(tree)
-    answer = rke2pack("lab", "--tree", tree)
-    assert answer.code == 0, answer.err
-    for step in ("images --check", f"diff {CHART}", f"bump {CHART} 0.2.10", "charts"):
-        assert f"+ rke2pack {step}" in answer.err
-    assert tracked(tree) == before
-
-
 def test_the_lab_does_not_mix_with_another_repository(tree: Path, rke2pack: Rke2pack) -> None:
     answer = rke2pack("bump", CHART, "0.2.10", "--lab", "--charts-repo", "x", "--tree", tree)
     assert answer.code == 2

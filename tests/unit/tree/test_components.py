@@ -55,9 +55,44 @@ def test_chart_without_rules_is_rendered_as_it_is() -> None:
     assert (rules.base, rules.variants, rules.derived, rules.prime_adds) == ({}, {}, (), False)
 
 
-def test_component_without_platforms_ships_for_all() -> None:
-    assert parsed().platforms_of("core") == ("linux/amd64", "linux/arm64")
-    assert parsed().platforms_of("vsphere") == ("linux/amd64",)
+WINDOWS = TEXT.replace(
+    "helmChartSpec", 'windows: {"1809": 10.0.17763, ltsc2022: 10.0.20348}\nhelmChartSpec'
+)
+WINDOWS = WINDOWS.replace("platforms: [linux/amd64]\ncharts", "platforms: [windows/amd64]\ncharts")
+
+
+def test_windows_has_a_platform_for_every_release() -> None:
+    found = parsed(WINDOWS)
+    assert found.every_platform == ("linux/amd64", "linux/arm64", "windows/amd64")
+    assert found.image_platforms(("linux/arm64", "windows/amd64")) == (
+        "linux/arm64",
+        "windows(10.0.17763)/amd64",
+        "windows(10.0.20348)/amd64",
+    )
+    assert list(found.per_release("windows/amd64")) == ["1809", "ltsc2022"]
+    assert found.per_release("linux/amd64") == {}
+    assert parsed().every_platform == ("linux/amd64", "linux/arm64")
+
+
+@pytest.mark.parametrize(
+    ("windows", "message"),
+    [
+        ("{1809: 10.0.17763}", "1809: '10.0.17763' is no release and version"),
+        ("{ltsc2022: latest}", "'ltsc2022': 'latest' is no release and version"),
+        ('{"../x": 10.0.17763}', "'../x': '10.0.17763' is no release and version"),
+        ('{"2025": 10.0}', "'2025': 10.0 is no release and version"),
+    ],
+)
+def test_windows_without_release_or_version_is_refused(windows: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parsed(TEXT.replace("helmChartSpec", f"windows: {windows}\nhelmChartSpec"))
+    assert caught.value.message == f"components.yaml: windows: {message}"
+
+
+def test_platform_of_windows_needs_its_releases() -> None:
+    text = TEXT.replace("platforms: [linux/amd64]\ncharts", "platforms: [windows/amd64]\ncharts")
+    with pytest.raises(ConfigError, match="bad platform 'windows/amd64'"):
+        parsed(text)
 
 
 def test_component_of_a_chart() -> None:

@@ -12,11 +12,12 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.files import Cache
+from rke2pack.lists.guard import Guard
 from rke2pack.oci.framecache import FrameCache
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.splice import Format, ProfileName
 from rke2pack.oci.store import Store
-from rke2pack.options import image_options
+from rke2pack.options import allow_moved_tags, image_options, max_size_option
 from rke2pack.settings import Settings
 from rke2pack.stages.airgap import plan
 from rke2pack.stages.airgap.work import Request, Work
@@ -24,20 +25,7 @@ from rke2pack.workspace import Workspace
 
 OUTPUT = "dist/artifacts"
 _KEPT_DAYS = 30.0
-_SIZE = re.compile(r"([1-9]\d{0,11})(B|kB|MB|GB|KiB|MiB|GiB)\Z")
-_UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3,
-          "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}  # fmt: skip
 _BUNDLE = re.compile(r"(?P<name>[a-z0-9][a-z0-9.-]*)=(?P<parts>[a-z0-9-]+(?:,[a-z0-9-]+)*)\Z")
-
-
-def _parse_size(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    match = _SIZE.match(value)
-    if match is None:
-        msg = f"{value!r} is no size; write it as 1900MB or 2GiB"
-        raise click.BadParameter(msg)
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def _parse_bundles(
@@ -81,12 +69,7 @@ def _parse_bundles(
     show_default=True,
     help="Write .tar.zst or .tar.gz (repeatable).",
 )
-@click.option(
-    "--max-size",
-    metavar="SIZE",
-    callback=_parse_size,
-    help="Split what is larger into NAME.part01, ... of at most SIZE, like 1900MB.",
-)
+@max_size_option
 @click.option(
     "--bundle",
     "bundles",
@@ -95,6 +78,7 @@ def _parse_bundles(
     callback=_parse_bundles,
     help="One archive of several components (repeatable).  [default: rke2-images=core,canal]",
 )
+@allow_moved_tags
 def command(
     *,
     settings: Settings,
@@ -105,12 +89,14 @@ def command(
     formats: tuple[Format, ...],
     max_size: int | None,
     bundles: Mapping[str, tuple[str, ...]],
+    allows_moved: bool,
 ) -> None:
     """Build the archives of every component and platform, their lists and checksums.
 
     Takes the images of images.txt from the image store that pull has filled.
     Same images, same bytes; what is unchanged is not built again. Images that
-    the store lacks are all named at the end, and their archives not written.
+    the store lacks are all named at the end, and their archives not written;
+    so are those that are not what images.lock has.
     """
     planned = plan.make(Workspace(settings=settings), bundles)
     layout = Layout.open(store or settings.store, must_exist=True)
@@ -123,16 +109,24 @@ def command(
     )
     cache = Cache(settings.cache_dir)
     console.step(f"airgap: {len(planned.targets)} archives of {layout.root}, profile {profile}")
-    with nullcontext() if settings.is_dry_run else layout.in_use():
-        work = Work(request=request, console=console, store=Store(layout=layout), cache=cache)
+    in_use = nullcontext() if settings.is_dry_run else layout.in_use()
+    with in_use, console.progress("airgap") as meter:
+        work = Work(
+            request=request,
+            console=console,
+            store=Store(layout=layout),
+            cache=cache,
+            guard=Guard.of(settings, allows_moved=allows_moved),
+            meter=meter,
+        )
         for target in planned.targets:
             work.build(target)
     if not settings.is_dry_run:
         for names in (*planned.targets, *planned.lists):
-            if names.name not in work.incomplete:
+            if names.has_list and names.name not in work.incomplete:
                 work.write_list(names)
         work.write_sums()
         FrameCache(cache=cache).prune(now=time.time(), days=_KEPT_DAYS)
-    console.findings(work.findings.values())
+    console.findings(work.all_findings)
     console.document(work.document())
     work.fail()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rke2pack.errors import ConfigError
+from rke2pack.lists import text
 from rke2pack.lists.text import Section
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
@@ -17,16 +18,20 @@ BUNDLES: Mapping[str, tuple[str, ...]] = {"rke2-images": ("core", "canal")}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One archive or list: its name without the ending, and its images."""
+    """One archive or list: its name without the ending, and its images.
+
+    Those of Windows have one list in common instead of one each (``has_list``).
+    """
 
     name: str
     platform: Platform
     references: tuple[Reference, ...]
+    has_list: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The archives in order, and what is a list alone: the images of all components."""
+    """The archives in order, and what is a list alone, such as the images of all components."""
 
     targets: tuple[Target, ...]
     lists: tuple[Target, ...]
@@ -41,11 +46,16 @@ def make(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]]) -> Plan:
     sections = {section.component: section for section in workspace.sections()}
     targets: list[Target] = []
     lists: list[Target] = []
-    known = workspace.tree.components.platforms
+    components = workspace.tree.components
     _check_bundles(workspace, sections, bundles)
     for name in workspace.platforms():
         platform = Platform.parse(name)
-        own = {c: s for c, s in sections.items() if name in (s.platforms or known)}
+        own = {c: s for c, s in sections.items() if name in (s.platforms or components.platforms)}
+        releases = components.per_release(name)
+        if releases:
+            targets += _windows(workspace, own.values(), releases)
+            lists += _windows_list(workspace, own.values(), name)
+            continue
         groups: dict[str, tuple[str, ...]] = {f"rke2-images-{c}": (c,) for c in own}
         groups |= {n: parts for n, parts in bundles.items() if all(p in own for p in parts)}
         suffix = name.replace("/", "-")
@@ -63,6 +73,26 @@ def make(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]]) -> Plan:
                 Target(name=f"rke2-images-all.{suffix}", platform=platform, references=every)
             )
     return Plan(targets=tuple(targets), lists=tuple(lists))
+
+
+def _windows(
+    workspace: Workspace, sections: Iterable[Section], releases: Mapping[str, str]
+) -> Iterator[Target]:
+    """Yield an archive of all components for each release of Windows Server."""
+    references = _references(workspace, sections)
+    for release, platform in releases.items() if references else ():
+        parsed = Platform.parse(platform)
+        name = f"rke2-windows-{release}-{parsed.architecture}-images"
+        yield Target(name=name, platform=parsed, references=references, has_list=False)
+
+
+def _windows_list(
+    workspace: Workspace, sections: Iterable[Section], platform: str
+) -> Iterator[Target]:
+    references = _references(workspace, sections)
+    if references:
+        name = text.list_name("", platform)
+        yield Target(name=name, platform=Platform.parse(platform), references=references)
 
 
 def _references(workspace: Workspace, sections: Iterable[Section]) -> tuple[Reference, ...]:

@@ -15,6 +15,8 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.files import Cache
 from rke2pack.finding import Finding
+from rke2pack.lists.guard import Guard
+from rke2pack.lists.lock import MOVED_HINT
 from rke2pack.oci import splice
 from rke2pack.oci.outfile import Written
 from rke2pack.oci.pack import Artifact, Found, Packer
@@ -22,6 +24,7 @@ from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.splice import Format, ProfileName
 from rke2pack.oci.store import Store
+from rke2pack.progress import Meter
 from rke2pack.stages.airgap.plan import Target
 
 _SUM = re.compile(r"(?P<sum>[0-9a-f]{64})  (?P<name>[^/\s]+)\Z")
@@ -66,6 +69,8 @@ class Work:
     console: Console
     store: Store
     cache: Cache
+    guard: Guard
+    meter: Meter
     products: list[Product] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
     problems: dict[str, PackError] = field(default_factory=dict)
@@ -85,6 +90,7 @@ class Work:
                 cache=self.cache,
                 recipe=splice.recipe(self.request.profile, form),
                 max_size=self.request.max_size,
+                meter=self.meter,
             )
             self._pack(packer, target, self.request.output / f"{target.name}.tar.{form}", images)
 
@@ -111,10 +117,15 @@ class Work:
         """Return the document of ``--json``."""
         return {
             "artifacts": [each.to_json() for each in self.products],
-            "findings": [each.to_json() for each in self.findings.values()],
+            "findings": [each.to_json() for each in self.all_findings],
             "missing": [each.message for each in self.problems.values()],
             "incomplete": list(dict.fromkeys(self.incomplete)),
         }
+
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        """What was seen, and what is not as images.lock has it."""
+        return (*self.findings.values(), *self.guard.findings)
 
     def fail(self) -> None:
         """Raise what went wrong: one error, or one that lists all."""
@@ -125,12 +136,13 @@ class Work:
             raise errors[0]
         damaged = any(isinstance(error, IntegrityError) for error in errors)
         kind: type[PackError] = IntegrityError if damaged else NotFoundError
-        state = "problems with damaged or missing images" if damaged else "images are missing"
+        state = "images are damaged, missing or not locked so" if damaged else "images are missing"
         lacking = len(dict.fromkeys(self.incomplete))
         msg = f"airgap: {len(errors)} {state}, {lacking} archives not built"
+        hints = {error.hint for error in errors}
         raise kind(
             msg,
-            hint="run 'rke2pack pull', then this again",
+            hint=hints.pop() if hints == {MOVED_HINT} else "run 'rke2pack pull', then this again",
             details=tuple(error.message for error in errors),
         )
 
@@ -139,6 +151,8 @@ class Work:
         if key not in self._images:
             try:
                 manifest, own = self.store.manifest(reference, platform)
+                root = self.store.names[str(reference)]
+                self.guard.check(reference, root.digest, manifest=manifest.descriptor.digest)
                 self._images[key] = Found(reference=reference, manifest=manifest, platform=own)
             except (NotFoundError, IntegrityError) as exc:
                 hint = exc.hint or "fetch it with 'rke2pack pull'"

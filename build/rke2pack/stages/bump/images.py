@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from rke2pack.errors import PackError
 from rke2pack.finding import Finding
 from rke2pack.helm.version import ChartVersion
-from rke2pack.lists import files
+from rke2pack.lists import files, lockdiff
+from rke2pack.lists import lock as locks
 from rke2pack.lists.model import ImageLists
 from rke2pack.stages.bump.model import ImageChange
 from rke2pack.workspace import Workspace
@@ -54,6 +55,34 @@ def stale(workspace: Workspace, components: Iterable[str]) -> list[Finding]:
             got="it was missing" if each.is_missing else "it was listed",
         )
         for each in files.compare(before, files.written(workspace.tree))
+    ]
+
+
+def unlocked(workspace: Workspace, lists: ImageLists) -> list[Finding]:
+    """Find what images.lock lacks or has too much once images.txt is written.
+
+    A bump asks no registry, so it leaves the lock alone.
+    """
+    tree = workspace.tree
+    lock = locks.read(tree.root / locks.NAME)
+    if lock is None or not any(each.added or each.removed for each in changes(workspace, lists)):
+        return []
+    wanted = lockdiff.wanted(tree.components, files.merged(tree, lists))
+    found = lockdiff.against(lock, wanted, is_whole=True)
+    lacks = [str(each.reference) for each in found if each.kind != "removed"]
+    stale = [str(each.reference) for each in found if each.kind == "removed"]
+    told = [f"lacks {', '.join(lacks)}"] if lacks else []
+    told += [f"has {', '.join(stale)}"] if stale else []
+    if not told:
+        return []
+    return [
+        Finding(
+            severity="warning",
+            check="stale-lock",
+            subject=locks.NAME,
+            expected="an entry for every image of images.txt: run 'rke2pack images --lock'",
+            got="; ".join(told),
+        )
     ]
 
 

@@ -53,6 +53,7 @@ def make(
         *crds.findings(workspace, moves, versions),
         *lists.findings,
         *images.stale(workspace, affected),
+        *images.unlocked(workspace, lists),
     ]
     return Plan(
         resolution=resolution,

@@ -10,16 +10,15 @@ from pathlib import Path
 
 import click
 
+from rke2pack import wishes
 from rke2pack.console import Console
-from rke2pack.files import Cache
-from rke2pack.oci import access as accesses
-from rke2pack.oci import certs
+from rke2pack.lists.guard import Guard
 from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import VERSION, VERSION_FILE, Layout
+from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.transfer import Outcome, Transfer, Wish
-from rke2pack.options import current_app, image_options
+from rke2pack.options import allow_moved_tags, current_app, image_options
+from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
 from rke2pack.stages.pull import report, wanted
 
@@ -46,7 +45,7 @@ class Pull:
         if self._is_read_only:
             yield from self._outcomes(Layout(self.store), local, remote)
             return
-        layout = self._opened()
+        layout = open_store(self.settings, self.store)
         with layout.in_use():
             yield from self._tagged(layout, local, remote)
 
@@ -92,29 +91,15 @@ class Pull:
     def _is_read_only(self) -> bool:
         return self.settings.is_dry_run or self.settings.is_offline
 
-    def _opened(self) -> Layout:
-        marker = f"{self.store.name}/{VERSION_FILE}"
-        cache = Cache(self.settings.cache_dir)
-        if self.store == self.settings.store and cache.get(marker) is None:
-            # Marks the cache folder as one, for backup programs.
-            cache.put(marker, VERSION)
-        return Layout.open(self.store)
-
 
 @click.command("pull", short_help="Bring images into the image store, verified.")
 @image_options
+@registry_options
 @click.argument("references", nargs=-1, metavar="[IMAGE]...")
 @click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
     help="The image store, an OCI layout.  [default: store/ in the cache folder]",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
-    help="Blobs to fetch at the same time.",
 )
 @click.option(
     "--all-platforms",
@@ -129,77 +114,44 @@ class Pull:
     metavar="PATTERN",
     help="Take images like rancher/rke2-runtime from the local docker engine (repeatable).",
 )
-@click.option(
-    "--insecure-registry",
-    "insecure",
-    multiple=True,
-    metavar="HOST[:PORT]",
-    help="Allow plain HTTP with this registry (repeatable); loopback is allowed.",
-)
-@click.option(
-    "--endpoint",
-    "endpoints",
-    multiple=True,
-    metavar="HOST=ADDRESS",
-    help="Ask a mirror instead of a registry; names stay, docker.io=https://... (repeatable).",
-)
-@click.option(
-    "--cert-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of HOST[:PORT]/ca.crt, NAME.cert and NAME.key.  [default: docker's certs.d]",
-)
-@click.option(
-    "--max-requests-per-hour",
-    "per_hour",
-    type=click.IntRange(1, 1_000_000),
-    metavar="N",
-    help="Ask no registry more often; wait instead.",
-)
+@allow_moved_tags
 def command(
     *,
     settings: Settings,
     console: Console,
     references: tuple[str, ...],
     store: Path | None,
+    access: Access,
     jobs: int,
     is_whole: bool,
     engine_patterns: tuple[str, ...],
-    insecure: tuple[str, ...],
-    endpoints: tuple[str, ...],
-    cert_dir: Path | None,
-    per_hour: int | None,
+    allows_moved: bool,
 ) -> None:
     """Bring the images of images.txt, or the named ones, into the image store.
 
     For the platforms asked, or the tree's. What the store has is not fetched
     again; an interrupted run is taken up where it stopped. Every image is
     tried; the command fails at the end with the list of what is missing.
+    With images.lock in the tree, a tag has to point at what is locked.
     """
-    environment = current_app().environment
-    access = Access(
-        keychain=Keychain(environment),
-        ca_file=settings.ca_file,
-        cert_folders=certs.folders(environment, own=cert_dir),
-        insecure=frozenset(insecure),
-        endpoints=accesses.endpoints(endpoints, insecure=insecure),
-        per_hour=per_hour,
-        connections=3 * jobs + 4,
-        notify=report.notifier(console),
-    )
+    guard = Guard.of(settings, allows_moved=allows_moved)
     pull = Pull(
         settings=settings,
         console=console,
         access=access,
-        environment=environment,
+        environment=current_app().environment,
         store=store or settings.store,
         jobs=jobs,
         engine_patterns=engine_patterns,
     )
-    wishes = wanted.wishes(settings, references, is_whole=is_whole)
-    console.step(f"pull: {len(wishes)} images into {pull.store}")
+    wished = wishes.guarded(wishes.asked(settings, references, is_whole=is_whole), guard)
+    console.step(f"pull: {len(wished)} images into {pull.store}")
     outcomes = []
-    for outcome in pull.run(wishes):
+    for outcome in pull.run(wished):
         report.tell(console, outcome)
         outcomes.append(outcome)
-    report.report(console, access, tuple(outcomes), is_dry_run=settings.is_dry_run)
+    console.findings(guard.findings)
+    report.report(
+        console, access, tuple(outcomes), is_dry_run=settings.is_dry_run, findings=guard.findings
+    )
     report.fail(tuple(outcomes))

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
+from rke2pack import registries
 from rke2pack.console import Console
-from rke2pack.errors import PackError, RegistryError
+from rke2pack.finding import Finding
 from rke2pack.oci.access import Access
 from rke2pack.oci.model import unique
 from rke2pack.oci.transfer import Outcome
-
-_WORTH_TELLING = 5.0
-
-
-def notifier(console: Console) -> Callable[[str, float], None]:
-    """Return what tells of a registry's waits, each once."""
-    told: dict[str, float] = {}
-
-    def notify(host: str, seconds: float) -> None:
-        now = time.monotonic()
-        if seconds >= _WORTH_TELLING and now >= told.get(host, 0.0):
-            told[host] = now + seconds
-            console.line(f"{host}: waiting {seconds:.0f} s, as asked")
-
-    return notify
 
 
 def tell(console: Console, outcome: Outcome) -> None:
     """Write the line of one image."""
     name = str(outcome.wish.reference)
     if outcome.error is not None:
-        reason = outcome.error.message
-        console.line(f"failed   {reason if reason.startswith(name) else f'{name}: {reason}'}")
+        registries.tell_failed(console, name, outcome.error)
         return
     size = sum(blob.size for blob in outcome.lacking)
     digest = outcome.image.root.digest if outcome.image else "in the engine"
-    console.line(f"{outcome.status:<8} {name}  {digest}  {_human(size)}")
+    console.line(f"{outcome.status:<8} {name}  {digest}  {registries.human(size)}")
 
 
 def report(
-    console: Console, access: Access, outcomes: tuple[Outcome, ...], *, is_dry_run: bool
+    console: Console,
+    access: Access,
+    outcomes: tuple[Outcome, ...],
+    *,
+    is_dry_run: bool,
+    findings: tuple[Finding, ...],
 ) -> None:
     """Write the sums, and the document of ``--json``."""
     lacking = unique(blob for outcome in outcomes for blob in outcome.lacking)
@@ -63,9 +51,10 @@ def report(
     counts = ", ".join(f"{totals[s]} {s}" for s in ("copied", "present", "failed", "planned")
                        if totals.get(s))  # fmt: skip
     verb = "to fetch" if is_dry_run else "fetched"
-    console.line(f"{counts}; {_human(shown)} {verb}, {totals['requests']} requests")
+    console.line(f"{counts}; {registries.human(shown)} {verb}, {totals['requests']} requests")
     order = sorted(outcomes, key=lambda outcome: str(outcome.wish.reference))
-    console.document({"images": [_to_json(each) for each in order], "totals": totals})
+    document = {"images": [_to_json(each) for each in order], "totals": totals}
+    console.document({**document, "findings": [finding.to_json() for finding in findings]})
 
 
 def _to_json(outcome: Outcome) -> dict[str, Any]:
@@ -84,23 +73,5 @@ def _to_json(outcome: Outcome) -> dict[str, Any]:
 def fail(outcomes: tuple[Outcome, ...]) -> None:
     """Raise an error that names every image that is missing; nothing happens without one."""
     errors = {str(o.wish.reference): o.error for o in outcomes if o.error is not None}
-    if not errors:
-        return
-    if len(errors) == 1:
-        raise next(iter(errors.values()))
-    kinds = {type(error) for error in errors.values()}
-    hints = {error.hint for error in errors.values()}
-    same = hints.pop() if len(hints) == 1 else None
-    kind: type[PackError] = kinds.pop() if len(kinds) == 1 else RegistryError
-    raise kind(
-        f"pull: {len(errors)} of {len(outcomes)} images are missing",
-        hint=same or "run it again; what is there already is not fetched again",
-        details=tuple(errors[name].message for name in sorted(errors)),
-    )
-
-
-def _human(size: int) -> str:
-    value, units = float(size), ["B", "kB", "MB", "GB"]
-    while value >= 1000 and len(units) > 1:  # noqa: PLR2004 - decimal units
-        value, units = value / 1000, units[1:]
-    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
+    hint = "run it again; what is there already is not fetched again"
+    registries.fail("pull", errors, len(outcomes), hint=hint)

@@ -1,0 +1,208 @@
+"""Archives beside the recipes that they replace, as ratios of one run on generated images.
+
+``nox -s bench -- airgap --megabytes 850`` takes images as large as ten of RKE2's. Everything
+starts at the same docker-registry on this machine, and ends with an archive on the disk:
+
+- ours: ``rke2pack pull`` into an empty store, ``rke2pack airgap`` with an empty cache
+- crane: ``crane pull`` to one tar, ``zstd -T0 -16 --long=25`` (upstream's recipe; that upstream
+  sorts the tar in between is not counted)
+- docker: ``docker pull`` of each image, ``docker save``, zstd as before; and ``pigz`` of that tar
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import images
+import peers
+from images import MEGABYTE, Layer
+from peers import PROGRAM, Run
+
+from rke2pack.oci.access import Access
+from rke2pack.oci.keychain import Keychain
+from rke2pack.oci.layout import Layout
+from rke2pack.oci.model import Descriptor
+from rke2pack.oci.upload import Uploader
+
+ZSTD = ["zstd", "-T0", "-16", "--long=25", "-f", "-q"]
+PLATFORM = "linux/amd64"
+ARCHIVE = "rke2-images-core.linux-amd64.tar"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """An archive and what it took to make it."""
+
+    run: Run
+    size: int
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, and print one line a figure."""
+    parser = argparse.ArgumentParser(prog="airgap", description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=80, help="size of all layers unpacked")
+    parser.add_argument("--images", type=int, default=10)
+    parser.add_argument("--without-small", action="store_true", help="leave out the slow profile")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="r2p-") as name, ExitStack() as stack:
+        root = Path(name)
+        host = stack.enter_context(peers.registry(root / "registry"))
+        bench = Bench(root, host, options.images, options.megabytes)
+        print(f"{options.images} images, {options.megabytes} MB unpacked, {os.cpu_count()} cores")
+        bench.measure(
+            peers.crane(root),
+            stack.enter_context(peers.docker(root / "docker")),
+            is_with_small=not options.without_small,
+        )
+
+
+class Bench:
+    """Images in a registry, and a tree that lists them."""
+
+    def __init__(self, root: Path, host: str, count: int, megabytes: int) -> None:
+        """Generate everything below ``root`` and push it."""
+        self.root, self.host = root, host
+        self.made = Layout.open(root / "made")
+        self.uploader = Uploader(Access(keychain=Keychain({})).registry(host))
+        self.repositories = [f"example/app{number}" for number in range(count)]
+        self.layers = images.layers(self.made, count + 2, megabytes)
+        for number in range(count):
+            self._push(number, self._parts(number))
+        self._write_tree()
+
+    def measure(self, crane: Path | None, docker: list[str] | None, *, is_with_small: bool) -> None:
+        """Run ours and theirs, and print the ratios."""
+        theirs = {"crane": self._crane(crane)} if crane else {}
+        theirs |= self._docker(docker) if docker else {}
+        for label in ("crane", "docker"):
+            if label not in theirs:
+                print(f"no {label} on this machine: nothing is compared with it")
+        fast = self._cold("fast", "zst")
+        compare("fast", fast, theirs, "crane")
+        default = self._cold("default", "zst")
+        compare("default", default, theirs, "crane", "docker")
+        compare("nothing changed", self._again("default", "zst"), theirs, "crane")
+        compare("default .tar.gz after that", self._airgap("default", "gz"), theirs, "pigz")
+        self._change_one()
+        compare("one image changed", self._again("default", "zst"), theirs, "crane")
+        compare("default .tar.gz, cold", self._cold("default", "gz"), theirs, "pigz")
+        if is_with_small:
+            compare("small", self._cold("small", "zst"), theirs, "docker")
+
+    def _cold(self, profile: str, form: str) -> Made:
+        """Pull into an empty store and build with an empty cache."""
+        shutil.rmtree(self.root / "cache", ignore_errors=True)
+        shutil.rmtree(self.root / "out", ignore_errors=True)
+        return self._again(profile, form)
+
+    def _again(self, profile: str, form: str) -> Made:
+        pulled = peers.timed([*PROGRAM, "pull", *self._where, *self._endpoint])
+        made = self._airgap(profile, form)
+        print(f"  {profile} .tar.{form}: pull {pulled.seconds:.2f} s, "
+              f"airgap {made.run.seconds:.2f} s")  # fmt: skip
+        return Made(run=pulled + made.run, size=made.size)
+
+    def _airgap(self, profile: str, form: str) -> Made:
+        output = self.root / "out" / profile
+        options = ["--output", output, "--profile", profile, "--format", form]
+        run = peers.timed([*PROGRAM, "airgap", *self._where, *options])
+        return Made(run=run, size=(output / f"{ARCHIVE}.{form}").stat().st_size)
+
+    @property
+    def _where(self) -> list[str | Path]:
+        return ["--quiet", "--tree", self.root / "tree", "--cache-dir", self.root / "cache"]
+
+    @property
+    def _endpoint(self) -> list[str]:
+        return ["--endpoint", f"docker.io=http://{self.host}"]
+
+    def _crane(self, crane: Path) -> Made:
+        names = [f"{self.host}/{name}:v1" for name in self.repositories]
+        tar = self.root / "crane.tar"
+        pulled = peers.timed([crane, "pull", "--platform", PLATFORM, *names, tar])
+        packed = self._zstd(tar)
+        print(f"  crane: pull {pulled.seconds:.2f} s, zstd {packed.run.seconds:.2f} s")
+        return Made(run=pulled + packed.run, size=packed.size)
+
+    def _docker(self, docker: list[str]) -> dict[str, Made]:
+        names = [f"{self.host}/{name}:v1" for name in self.repositories]
+        tar, gz = self.root / "docker.tar", self.root / "docker.tar.gz"
+        pull = " && ".join(f"{' '.join(docker)} pull -q {name}" for name in names)
+        pulled = peers.timed(["sh", "-c", pull])
+        saved = peers.timed([*docker, "save", "-o", tar, *names])
+        packed = self._zstd(tar)
+        print(f"  docker: pull {pulled.seconds:.2f} s, save {saved.seconds:.2f} s, "
+              f"zstd {packed.run.seconds:.2f} s")  # fmt: skip
+        pigz = peers.timed(["sh", "-c", f"pigz -c {tar} > {gz}"])
+        return {
+            "docker": Made(run=pulled + saved + packed.run, size=packed.size),
+            "pigz": Made(run=pigz, size=gz.stat().st_size),
+        }
+
+    def _zstd(self, tar: Path) -> Made:
+        target = tar.with_name(f"{tar.name}.zst")
+        run = peers.timed([*ZSTD, tar, "-o", target])
+        return Made(run=run, size=target.stat().st_size)
+
+    def _parts(self, number: int) -> list[Layer]:
+        """Return one of two bases, a layer of its own, and a small one as every image has."""
+        small = images.layer_of([(f"etc/app{number}", f"app{number}".encode() * 200)])
+        own = images.put_layer(self.made, small, images.packed(small))
+        return [self.layers[number % 2], self.layers[number + 2], own]
+
+    def _change_one(self) -> None:
+        """Give one image another binary, as a patch release does."""
+        number = len(self.repositories) - 1
+        blob = self.made.path(self.layers[-1].blob.digest).read_bytes()
+        tar = bytearray(images.unpacked(blob))
+        tar[5000:5007] = b"changed"
+        changed = bytes(tar)
+        layer = images.put_layer(self.made, changed, images.packed(changed))
+        self._push(number, [self.layers[number % 2], layer])
+
+    def _push(self, number: int, parts: list[Layer]) -> None:
+        repository = self.repositories[number]
+        described = images.put_manifest(self.made, "amd64", parts)
+        manifest = self.made.document(described)
+        for blob in images.blobs(manifest):
+            self._push_blob(repository, blob)
+        self.uploader.push_manifest(repository, manifest, "v1")
+
+    def _push_blob(self, repository: str, blob: Descriptor) -> None:
+        self.uploader.push_blob(repository, blob, self.made.path(blob.digest))
+
+    def _write_tree(self) -> None:
+        folder = self.root / "tree" / "charts-manifest"
+        folder.mkdir(parents=True)
+        (folder / "chart_versions.yaml").write_text("charts: []\n")
+        components = {
+            "registry": "docker.io",
+            "platforms": [PLATFORM],
+            "components": [{"name": "core"}],
+        }
+        (folder / "components.yaml").write_text(json.dumps(components))
+        (folder / "versions.env").write_text("KUBERNETES_VERSION=v1.32.4\n")
+        repositories = [{"name": "home", "url": "https://charts.example.com"}]
+        (folder / "repositories.yaml").write_text(json.dumps({"repositories": repositories}))
+        lines = "".join(f"docker.io/{name}:v1\n" for name in self.repositories)
+        (self.root / "tree" / "images.txt").write_text(f"# component: core\n{lines}")
+
+
+def compare(label: str, ours: Made, theirs: dict[str, Made], *names: str) -> None:
+    """Print ours, and theirs beside it."""
+    run = ours.run
+    size = f"{ours.size / MEGABYTE:.1f} MB"
+    print(f"{label:<28} {run.seconds:7.2f} s  {size:>9}  {run.megabytes:>4} MB memory")
+    for name in names:
+        if name in theirs:
+            peer = theirs[name]
+            ratio, more = peer.run.seconds / run.seconds, (ours.size / peer.size - 1) * 100
+            print(f"    {name} {peer.run.seconds:.2f} s, {peer.size / MEGABYTE:.1f} MB: "
+                  f"{ratio:.1f}x as fast, size {more:+.1f} %")  # fmt: skip

@@ -1,0 +1,121 @@
+"""Delta note: what a delta archive builds upon and needs from there, ``delta.json``.
+
+A JSON object, the same inside the tar and beside it::
+
+    {
+      "version": 1,
+      "base": {"name": "rke2-images-core.linux-amd64.tar.zst", "sha256": "...", "size": 1},
+      "target": {"name": "...", "sha256": "...", "size": 1},
+      "images": [
+        {"name": "docker.io/rancher/...:v1", "manifest": "sha256:...",
+         "needs": [{"digest": "sha256:...", "size": 1}]}
+      ]
+    }
+
+``sha256`` and ``size`` are the archive's, its parts joined. ``needs`` are the
+blobs of the image that the base has and the delta has not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rke2pack.digest import Digest
+from rke2pack.errors import IntegrityError
+from rke2pack.oci import strictjson
+
+FILE: Final = "delta.json"
+MAX_BYTES: Final = 8 * 1024 * 1024
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A whole archive: its file name, and what is in the file."""
+
+    name: str
+    digest: Digest
+    size: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return the object that the note has."""
+        return {"name": self.name, "sha256": self.digest.hex, "size": self.size}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaImage:
+    """One image of the delta; ``needs`` are digests and sizes, sorted."""
+
+    name: str
+    manifest: Digest
+    needs: tuple[tuple[Digest, int], ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the object that the note has."""
+        needs = [{"digest": str(digest), "size": size} for digest, size in self.needs]
+        return {"name": self.name, "manifest": str(self.manifest), "needs": needs}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaNote:
+    """A delta's note; ``bytes()`` of it is what the files hold."""
+
+    base: Whole
+    target: Whole
+    images: tuple[DeltaImage, ...]
+
+    @classmethod
+    def parse(cls, raw: bytes, *, what: str) -> DeltaNote:
+        """Read a note; raises IntegrityError that names ``what``."""
+        found = strictjson.load_object(raw, what=what, max_bytes=MAX_BYTES)
+        try:
+            if found["version"] != _VERSION:
+                msg = f"{what}: version is not {_VERSION}"
+                raise IntegrityError(msg, hint="use the rke2pack that wrote it")
+            return cls(
+                base=_whole(found["base"]),
+                target=_whole(found["target"]),
+                images=tuple(_image(each) for each in found["images"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            msg = f"{what}: not a delta's note: {type(exc).__name__} {str(exc)[:100]}"
+            raise IntegrityError(msg) from exc
+
+    @property
+    def needs(self) -> dict[Digest, int]:
+        """Everything that the base has to give, with sizes."""
+        return dict(sorted(need for image in self.images for need in image.needs))
+
+    def __bytes__(self) -> bytes:
+        document = {
+            "version": _VERSION,
+            "base": self.base.to_json(),
+            "target": self.target.to_json(),
+            "images": [image.to_json() for image in self.images],
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _whole(found: Mapping[str, Any]) -> Whole:
+    name = found["name"]
+    if not isinstance(name, str) or not name.isprintable():
+        raise ValueError(name)
+    return Whole(name=name, digest=Digest.parse(found["sha256"]), size=_size(found))
+
+
+def _image(found: Mapping[str, Any]) -> DeltaImage:
+    return DeltaImage(
+        name=str(found["name"]),
+        manifest=Digest.parse(found["manifest"]),
+        needs=tuple((Digest.parse(each["digest"]), _size(each)) for each in found["needs"]),
+    )
+
+
+def _size(found: Mapping[str, Any]) -> int:
+    size = found["size"]
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise ValueError(size)
+    return size

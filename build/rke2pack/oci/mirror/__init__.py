@@ -1,0 +1,1 @@
+"""Mirror: images from registries or a layout into another registry, byte for byte."""

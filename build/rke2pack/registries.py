@@ -1,0 +1,179 @@
+"""The options of every command that talks to registries, and how it tells of images."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rke2pack.console import Console
+from rke2pack.errors import ConfigError, PackError, RegistryError
+from rke2pack.files import Cache
+from rke2pack.oci import access as accesses
+from rke2pack.oci import certs
+from rke2pack.oci.access import Access
+from rke2pack.oci.keychain import Keychain
+from rke2pack.oci.layout import VERSION, VERSION_FILE, Layout
+from rke2pack.options import current_app
+from rke2pack.settings import Settings
+
+_WORTH_TELLING = 5.0
+_OPTIONS = (
+    click.option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=4,
+        show_default=True,
+        help="Blobs on their way at the same time.",
+    ),
+    click.option(
+        "--insecure-registry",
+        "insecure",
+        multiple=True,
+        metavar="HOST[:PORT]",
+        help="Allow plain HTTP with this registry (repeatable); loopback is allowed.",
+    ),
+    click.option(
+        "--endpoint",
+        "endpoints",
+        multiple=True,
+        metavar="HOST=ADDRESS",
+        help="Ask a mirror instead of a registry; names stay, docker.io=https://... (repeatable).",
+    ),
+    click.option(
+        "--cert-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Folder of HOST[:PORT]/ca.crt, NAME.cert and NAME.key.  [default: docker's certs.d]",
+    ),
+    click.option(
+        "--max-requests-per-hour",
+        "per_hour",
+        type=click.IntRange(1, 1_000_000),
+        metavar="N",
+        help="Ask no registry more often; wait instead.",
+    ),
+)
+
+
+def registry_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, below the common options, those of registries.
+
+    It is called with ``access`` and ``jobs``.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*, settings: Settings, console: Console, **given: Any) -> None:  # noqa: ANN401 - click passes options by name
+        names = ("insecure", "endpoints", "cert_dir", "per_hour")
+        own = {name: given.pop(name) for name in names}
+        access = _access(settings, console, jobs=given["jobs"], **own)
+        function(settings=settings, console=console, access=access, **given)
+
+    for option in reversed(_OPTIONS):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def _access(
+    settings: Settings,
+    console: Console,
+    *,
+    jobs: int,
+    insecure: tuple[str, ...],
+    endpoints: tuple[str, ...],
+    cert_dir: Path | None,
+    per_hour: int | None,
+) -> Access:
+    environment = current_app().environment
+    return Access(
+        keychain=Keychain(environment),
+        ca_file=settings.ca_file,
+        cert_folders=certs.folders(environment, own=cert_dir),
+        insecure=frozenset(insecure),
+        endpoints=_endpoints(settings, endpoints, insecure),
+        per_hour=per_hour,
+        connections=3 * jobs + 4,
+        notify=_notifier(console),
+    )
+
+
+def open_store(settings: Settings, store: Path) -> Layout:
+    """Open the image store for writing; the one in the cache folder marks that as a cache."""
+    marker, cache = f"{store.name}/{VERSION_FILE}", Cache(settings.cache_dir)
+    if store == settings.store and cache.get(marker) is None:
+        cache.put(marker, VERSION)
+    return Layout.open(store)
+
+
+def _endpoints(
+    settings: Settings, asked: tuple[str, ...], insecure: tuple[str, ...]
+) -> Mapping[str, str]:
+    if settings.lab is None:
+        return accesses.endpoints(asked, insecure=insecure)
+    if asked:
+        msg = "--lab brings its own registry, --endpoint cannot go with it"
+        raise ConfigError(msg, hint="leave out one of the two")
+    return _LabEndpoints(settings.lab.registry)
+
+
+class _LabEndpoints(Mapping[str, str]):
+    """The lab's registry answers for every host: with ``--lab`` no other is ever asked."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def __getitem__(self, host: str) -> str:
+        return f"{self._address}/{host}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _notifier(console: Console) -> Callable[[str, float], None]:
+    """Return what tells of a registry's waits, each once."""
+    told: dict[str, float] = {}
+
+    def notify(host: str, seconds: float) -> None:
+        now = time.monotonic()
+        if seconds >= _WORTH_TELLING and now >= told.get(host, 0.0):
+            told[host] = now + seconds
+            console.line(f"{host}: waiting {seconds:.0f} s, as asked")
+
+    return notify
+
+
+def tell_failed(console: Console, name: str, error: PackError) -> None:
+    """Write the line of an image that failed."""
+    reason = error.message
+    console.line(f"failed   {reason if reason.startswith(name) else f'{name}: {reason}'}")
+
+
+def fail(word: str, errors: Mapping[str, PackError], count: int, *, hint: str) -> None:
+    """Raise one error for all ``errors`` (image -> error) of ``count`` images; none for none."""
+    if not errors:
+        return
+    if len(errors) == 1:
+        raise next(iter(errors.values()))
+    kinds = {type(error) for error in errors.values()}
+    hints = {error.hint for error in errors.values()}
+    same = hints.pop() if len(hints) == 1 else None
+    kind: type[PackError] = kinds.pop() if len(kinds) == 1 else RegistryError
+    raise kind(
+        f"{word}: {len(errors)} of {count} images are missing",
+        hint=same or hint,
+        details=tuple(errors[name].message for name in sorted(errors)),
+    )
+
+
+def human(size: int) -> str:
+    """Write a number of bytes for people."""
+    value, units = float(size), ["B", "kB", "MB", "GB"]
+    while value >= 1000 and len(units) > 1:  # noqa: PLR2004 - decimal units
+        value, units = value / 1000, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -1,0 +1,235 @@
+"""``mirror``: images from registries, the image store or archives into another registry."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from rke2pack import files, wishes
+from rke2pack.console import Console
+from rke2pack.errors import ConfigError
+from rke2pack.oci.access import Access
+from rke2pack.oci.layout import Layout
+from rke2pack.oci.mirror import plan, prune
+from rke2pack.oci.mirror.names import Rules
+from rke2pack.oci.mirror.prune import Pruner, Removal
+from rke2pack.oci.mirror.run import Errand, Mirror, Outcome
+from rke2pack.oci.mirror.sources import ReferrersApis
+from rke2pack.oci.platform import Platform
+from rke2pack.oci.reference import Reference
+from rke2pack.oci.store import Store
+from rke2pack.oci.transfer import Wish
+from rke2pack.options import image_options
+from rke2pack.registries import open_store, registry_options
+from rke2pack.settings import Settings
+from rke2pack.stages.mirror import nodes, report
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One run of the command."""
+
+    settings: Settings
+    console: Console
+    access: Access
+    rules: Rules
+    store: Path
+    references: tuple[str, ...]
+    archives: tuple[Path, ...]
+    reads_store: bool
+    apis: ReferrersApis
+
+    @contextlib.contextmanager
+    def errands(self) -> Iterator[tuple[Errand, ...]]:
+        """Give what is to be mirrored; a layout that it is read from is held meanwhile."""
+        if self.archives:
+            with self._layout_for_archives() as layout, layout.in_use():
+                yield self._from_archives(layout)
+        elif self.reads_store:
+            layout = Layout.open(self.store, must_exist=True)
+            with layout.in_use():
+                names = Store(layout=layout).names
+                yield plan.from_layout(self._wishes(), self.rules, layout, names)
+        else:
+            yield plan.from_registries(self._wishes(), self.rules, self.access, self.apis)
+
+    @contextlib.contextmanager
+    def _layout_for_archives(self) -> Iterator[Layout]:
+        if not self.settings.is_dry_run:
+            yield open_store(self.settings, self.store)
+            return
+        with tempfile.TemporaryDirectory(prefix="rke2pack-") as folder:
+            yield Layout.open(Path(folder))
+
+    def _from_archives(self, layout: Layout) -> tuple[Errand, ...]:
+        from rke2pack.oci import intake  # noqa: PLC0415 - only for archives
+
+        entries = [entry for each in self.archives for entry in intake.take_in(layout, each)]
+        names, made = plan.joined(layout, entries)
+        for name in made:
+            self.console.line(f"{name}: an index was made of the parts in the archives")
+        wanted = self._wishes() if self.references else self._every(names)
+        return plan.from_layout(wanted, self.rules, layout, names)
+
+    def _every(self, names: Iterable[str]) -> tuple[Wish, ...]:
+        platforms = tuple(map(Platform.parse, self.settings.platforms))
+        return tuple(Wish(reference=Reference.parse(n), platforms=platforms) for n in names)
+
+    def _wishes(self) -> tuple[Wish, ...]:
+        is_whole = not self.settings.platforms
+        return wishes.asked(self.settings, self.references, is_whole=is_whole)
+
+
+@click.command("mirror", short_help="Copy images into another registry, digests kept.")
+@image_options
+@registry_options
+@click.argument("target", metavar="TARGET")
+@click.argument("references", nargs=-1, metavar="[IMAGE]...")
+@click.option("--from-store", "reads_store", is_flag=True, help="Read the image store alone.")
+@click.option(
+    "--from-archive",
+    "archives",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read the images of an archive, through the image store (repeatable).",
+)
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
+)
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Rename below the target: rancher/=team/rancher/ (repeatable).",
+)
+@click.option(
+    "--no-referrers", "leaves_companions", is_flag=True, help="Leave signatures and SBOMs out."
+)
+@click.option(
+    "--prune",
+    "prune_file",
+    type=_FILE,
+    metavar="FILE",
+    help="Then remove the references of FILE from the target.",
+)
+@click.option(
+    "--write-registries-yaml",
+    "nodes_file",
+    type=_FILE,
+    metavar="FILE",
+    help="Write the configuration for RKE2's nodes.",
+)
+def command(
+    *,
+    settings: Settings,
+    console: Console,
+    access: Access,
+    jobs: int,
+    target: str,
+    references: tuple[str, ...],
+    reads_store: bool,
+    archives: tuple[Path, ...],
+    store: Path | None,
+    maps: tuple[str, ...],
+    leaves_companions: bool,
+    prune_file: Path | None,
+    nodes_file: Path | None,
+) -> None:
+    """Copy the images of images.txt, or the named ones, to TARGET = HOST[:PORT][/PREFIX].
+
+    Whole, so that digests stay, with signatures; docker.io/rancher/x becomes
+    TARGET/rancher/x. What is there is not sent again. Every image is tried; the
+    command fails at the end with the list of what is missing.
+    """
+    if archives and reads_store:
+        msg = "--from-store and --from-archive: two sources"
+        raise ConfigError(msg, hint="choose one of them")
+    call = Call(
+        settings=settings,
+        console=console,
+        access=access,
+        rules=Rules.parse(target, maps),
+        store=store or settings.store,
+        references=references,
+        archives=archives,
+        reads_store=reads_store or settings.is_offline,
+        apis=ReferrersApis(),
+    )
+    mirror = Mirror(
+        access=access,
+        host=call.rules.host,
+        jobs=jobs,
+        is_dry_run=settings.is_dry_run,
+        has_companions=not leaves_companions,
+        apis=call.apis,
+    )
+    with call.errands() as errands:
+        removing = _removing(prune_file, call.rules, errands)
+        console.step(f"mirror: {len(errands)} images to {call.rules}")
+        outcomes = _outcomes(console, mirror, errands)
+        removals = _prune(call, outcomes, removing)
+    if nodes_file is not None and not settings.is_dry_run:
+        _write_nodes(call, nodes_file, errands)
+    planned = mirror.planned if settings.is_dry_run else None
+    report.report(console, access, outcomes, removals, planned=planned)
+    report.fail(outcomes, removals)
+
+
+def _outcomes(console: Console, mirror: Mirror, errands: tuple[Errand, ...]) -> tuple[Outcome, ...]:
+    found = []
+    for outcome in mirror.run(errands):
+        report.tell(console, outcome)
+        found.append(outcome)
+    return tuple(found)
+
+
+def _removing(
+    path: Path | None, rules: Rules, errands: tuple[Errand, ...]
+) -> tuple[Reference, ...]:
+    if path is None:
+        return ()
+    kept = [errand.target for errand in errands]
+    return prune.parse(files.read_text(path), rules, kept, what=str(path))
+
+
+def _prune(
+    call: Call, outcomes: tuple[Outcome, ...], removing: tuple[Reference, ...]
+) -> tuple[Removal, ...]:
+    """Remove what was asked, unless an image failed."""
+    if not removing:
+        return ()
+    if any(outcome.error for outcome in outcomes):
+        call.console.line("nothing is removed: images failed")
+        return ()
+    kept: dict[str, set[str]] = {}
+    for outcome in outcomes:
+        place = outcome.errand.target
+        kept.setdefault(place.repository, set()).add(place.tag or str(outcome.digest))
+    registry = call.access.registry(call.rules.host)
+    names = {repository: frozenset(each) for repository, each in kept.items()}
+    pruner = Pruner(registry=registry, kept=names, is_dry_run=call.settings.is_dry_run)
+    removals = pruner.run(removing)
+    for removal in removals:
+        report.tell_removal(call.console, removal)
+    return removals
+
+
+def _write_nodes(call: Call, path: Path, errands: tuple[Errand, ...]) -> None:
+    registry, host = call.access.registry(call.rules.host), call.rules.host
+    # Another address of the target is this machine's matter.
+    address = f"https://{host}" if host in call.access.endpoints else registry.base
+    sources = [replace(errand.reference, tag="", digest=None) for errand in errands]
+    text = nodes.registries_yaml(call.rules, sources, address=address)
+    is_new = files.write_changed(path, text.encode())
+    call.console.line(f"{'written' if is_new else 'unchanged'}  {path}")

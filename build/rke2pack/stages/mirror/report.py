@@ -1,0 +1,114 @@
+"""What mirror tells: lines, the JSON document, and the error at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rke2pack import registries
+from rke2pack.console import Console
+from rke2pack.finding import Finding
+from rke2pack.oci.access import Access
+from rke2pack.oci.mirror.prune import Removal
+from rke2pack.oci.mirror.run import Outcome
+from rke2pack.oci.mirror.target import Planned
+
+_STATUSES = ("copied", "present", "failed", "planned")
+
+
+def tell(console: Console, outcome: Outcome) -> None:
+    """Write the line of one image."""
+    errand = outcome.errand
+    if outcome.error is not None:
+        registries.tell_failed(console, str(errand.reference), outcome.error)
+        return
+    more = f"  +{outcome.companions} signatures" if outcome.companions else ""
+    size = registries.human(outcome.sent_bytes)
+    console.line(f"{outcome.status:<8} {errand.target}  {outcome.digest}  {size}{more}")
+
+
+def tell_removal(console: Console, removal: Removal) -> None:
+    """Write the line of one name that was to be removed."""
+    if removal.error is not None:
+        registries.tell_failed(console, str(removal.reference), removal.error)
+    else:
+        console.line(f"{removal.status:<8} {removal.reference}")
+
+
+def report(
+    console: Console,
+    access: Access,
+    outcomes: tuple[Outcome, ...],
+    removals: tuple[Removal, ...],
+    *,
+    planned: Planned | None,
+) -> None:
+    """Write changed digests, the sums, and the document of ``--json``; planned in a dry run."""
+    order = sorted(outcomes, key=lambda outcome: str(outcome.errand.reference))
+    changed = [each for each in order if each.digest != each.original]
+    console.findings(map(_finding, changed))
+    requests = sum(access.sent.values())
+    totals: dict[str, int] = {
+        "images": len(outcomes),
+        **{s: sum(o.status == s for o in outcomes) for s in _STATUSES[:3]},
+        "companions": sum(outcome.companions for outcome in outcomes),
+        "bytes": sum(outcome.size or 0 for outcome in outcomes),
+        "missing_bytes": sum(outcome.sent_bytes for outcome in outcomes),
+        "received_bytes": access.received,
+        "sent_bytes": access.uploaded,
+        "requests": requests,
+    }
+    if planned is not None:
+        totals["planned"] = sum(outcome.status == "planned" for outcome in outcomes)
+        totals["planned_requests"] = requests + planned.requests
+        totals["planned_bytes"] = planned.bytes
+    counts = ", ".join(f"{totals[s]} {s}" for s in _STATUSES if totals.get(s))
+    size = registries.human(planned.bytes if planned else access.uploaded)
+    number = totals["planned_requests"] if planned else requests
+    console.line(
+        f"{counts or 'nothing'}; {size} {'to send' if planned else 'sent'}, {number} requests"
+    )
+    document = {"images": [_to_json(each) for each in order], "totals": totals}
+    if removals:
+        document["pruned"] = [_removal_to_json(each) for each in removals]
+    console.document(document)
+
+
+def _finding(outcome: Outcome) -> Finding:
+    return Finding(
+        severity="info",
+        check="digest-changed",
+        subject=str(outcome.errand.target),
+        expected=str(outcome.original),
+        got=str(outcome.digest),
+    )
+
+
+def _to_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "reference": str(outcome.errand.reference),
+        "target": str(outcome.errand.target),
+        "digest": str(outcome.digest) if outcome.digest else None,
+        "source_digest": str(outcome.original) if outcome.original else None,
+        "platforms": [str(platform) for platform in outcome.platforms],
+        "bytes": outcome.size,
+        "missing_bytes": outcome.sent_bytes,
+        "companions": outcome.companions,
+        "status": outcome.status,
+        "error": outcome.error.message if outcome.error else None,
+    }
+
+
+def _removal_to_json(removal: Removal) -> dict[str, Any]:
+    return {
+        "reference": str(removal.reference),
+        "status": removal.status,
+        "error": removal.error.message if removal.error else None,
+    }
+
+
+def fail(outcomes: tuple[Outcome, ...], removals: tuple[Removal, ...]) -> None:
+    """Raise an error that names every image that is missing; nothing happens without one."""
+    errors = {str(o.errand.reference): o.error for o in outcomes if o.error is not None}
+    errors |= {str(r.reference): r.error for r in removals if r.error is not None}
+    hint = "run it again; what is there already is not sent again"
+    registries.fail("mirror", errors, len(outcomes) + len(removals), hint=hint)

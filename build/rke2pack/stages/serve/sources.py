@@ -1,0 +1,86 @@
+"""What is served: the image store, the lab's images, or archives; and which charts."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from shutil import rmtree
+
+from rke2pack import files
+from rke2pack.console import Console
+from rke2pack.errors import ToolError
+from rke2pack.helm.shelf import Shelf
+from rke2pack.oci import model
+from rke2pack.oci.intake import take_in
+from rke2pack.oci.layout import Entry, Layout
+from rke2pack.oci.mirror import shape
+from rke2pack.oci.model import Descriptor
+from rke2pack.settings import Settings
+
+_TEMPORARY = "serve-"
+_YOUNG_SECONDS = 60.0
+
+
+def shelf(settings: Settings, charts: Path | None) -> Shelf | None:
+    """Return the charts to serve: of ``charts``, the lab's, or those that were downloaded."""
+    if charts is not None:
+        return Shelf(charts)
+    folder = settings.lab.charts if settings.lab else settings.cache_dir / "charts"
+    return Shelf(folder) if folder.is_dir() else None
+
+
+@contextlib.contextmanager
+def layout(
+    settings: Settings, archives: tuple[Path, ...], store: Path | None, console: Console
+) -> Iterator[Layout]:
+    """Give the layout to serve, filled from the archives where there are any.
+
+    Without ``store`` that layout is a temporary one. It is held in use, so that
+    nothing is removed from it meanwhile.
+    """
+    if not archives:
+        own = settings.lab.fill() if settings.lab and not store else settings.store
+        with (found := Layout.open(store or own, must_exist=True)).in_use():
+            yield found
+        return
+    with contextlib.nullcontext(store) if store else _temporary(settings.cache_dir) as root:
+        found = Layout.open(root)
+        with found.in_use():
+            entries: list[Entry] = []
+            for archive in archives:
+                console.step(f"serve: reading {archive}")
+                entries += take_in(found, archive)
+            found.tag(_roots(found, entries))
+            yield found
+
+
+def _roots(found: Layout, entries: Iterable[Entry]) -> Mapping[str, Descriptor]:
+    """Return what each name points at: of several archives' parts of an image, an index of all."""
+    parts: dict[str, list[Descriptor]] = {}
+    for entry in entries:
+        if entry.name:
+            parts.setdefault(entry.name, []).append(entry.descriptor)
+    return {
+        name: own[0] if len(model.unique(own)) == 1 else shape.joined(found, own, what=name)
+        for name, own in parts.items()
+    }
+
+
+@contextlib.contextmanager
+def _temporary(cache_dir: Path) -> Iterator[Path]:
+    """Make a folder for this run, and remove what runs left that were killed."""
+    with files.reported("write", cache_dir):
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        for left in cache_dir.glob(f"{_TEMPORARY}*"):
+            # One that is just being made has not been locked yet.
+            if left.stat().st_mtime < time.time() - _YOUNG_SECONDS:
+                with contextlib.suppress(ToolError), Layout(left).alone():
+                    rmtree(left)
+        root = Path(tempfile.mkdtemp(dir=cache_dir, prefix=_TEMPORARY))
+    try:
+        yield root
+    finally:
+        rmtree(root, ignore_errors=True)

@@ -1,0 +1,149 @@
+"""The files around archives: checksum lists, lists of images, and what a folder holds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rke2pack import files
+from rke2pack.digest import Digest
+from rke2pack.errors import ConfigError, PackError
+from rke2pack.finding import Finding, Result, Status
+from rke2pack.oci import archivefile, layout
+from rke2pack.oci.archivefile import ArchiveFile
+from rke2pack.oci.reference import Reference
+from rke2pack.oci.verifyarchive import Verified
+
+_ARCHIVE = re.compile(r"(?P<stem>.+?)\.(?:tar(?:\.gz|\.zst)?|tgz|tzst)(?:\.part\d\d)?\Z")
+_SUM = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>[^/\s]+)\Z")
+_WINDOWS = re.compile(r"rke2-windows-[0-9a-z]+-(?P<arch>[0-9a-z]+)-images\Z")
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What the ``sha256sum-*.txt`` of a folder say; ``wrong`` are lines that say nothing."""
+
+    folder: Path
+    lists: tuple[str, ...]
+    known: dict[str, tuple[str, Digest]]
+    wrong: tuple[Result, ...]
+
+
+def archives(given: Path) -> tuple[ArchiveFile, ...]:
+    """Return the archive that is named, or those of a release folder, sorted.
+
+    Raises ConfigError where there is none, IntegrityError for a gap in parts.
+    """
+    if not given.is_dir():
+        return (archivefile.find(given),)
+    if (given / layout.VERSION_FILE).is_file():
+        msg = f"{given}: an image store, not a release folder"
+        raise ConfigError(msg, hint=f"check it with 'rke2pack cache verify --store {given}'")
+    with files.reported("read", given):
+        names = sorted(path for path in given.iterdir() if _ARCHIVE.match(path.name))
+    found = {each.path: each for each in map(archivefile.find, names)}
+    if not found:
+        msg = f"{given}: holds no archive"
+        raise ConfigError(msg, hint="name the folder that airgap wrote, dist/artifacts")
+    return tuple(found.values())
+
+
+def read_sums(folder: Path) -> Sums:
+    """Read the checksum lists of a folder."""
+    known: dict[str, tuple[str, Digest]] = {}
+    lists, wrong = [], []
+    for path in sorted(folder.glob("sha256sum-*.txt")):
+        lists.append(path.name)
+        for number, line in enumerate(files.read_text(path).splitlines(), start=1):
+            match = _SUM.match(line)
+            if match is None:
+                wrong.append(_result(path.name, "checksum", f"line {number} is no checksum"))
+            elif match["name"] in known and known[match["name"]][1].hex != match["sum"]:
+                wrong.append(_result(match["name"], "checksum", "has two different checksums"))
+            else:
+                known[match["name"]] = (path.name, Digest(match["sum"]))
+    return Sums(folder=folder, lists=tuple(lists), known=known, wrong=tuple(wrong))
+
+
+def check_sums(verified: Verified, sums: Sums) -> Iterator[Result]:
+    """Compare an archive's files with the lists beside it."""
+    for each in verified.scan.sums:
+        name = each.path.name
+        if name in sums.known:
+            listed, expected = sums.known[name]
+            is_same = each.digest == expected
+            detail = f"as in {listed}" if is_same else f"is {each.digest}, {listed} has {expected}"
+            yield _result(name, "checksum", detail, is_wrong=not is_same)
+        else:
+            detail = "no sha256sum-*.txt beside it has it"
+            yield Result(subject=name, check="checksum", status="skipped", detail=detail)
+
+
+def unlisted(verified: Verified, sums: Sums) -> Iterator[Finding]:
+    """Yield the files of an archive that are in none of the lists that there are."""
+    for each in verified.scan.sums:
+        if sums.lists and each.path.name not in sums.known:
+            yield Finding(
+                severity="warning",
+                check="not-listed",
+                subject=each.path.name,
+                expected=f"a line in {' or '.join(sums.lists)}",
+                got="none",
+            )
+
+
+def check_others(sums: Sums, seen: Iterable[str]) -> Iterator[Result]:
+    """Check what the lists of a release folder name besides its archives."""
+    yield from sums.wrong
+    for name in sorted(sums.known.keys() - set(seen)):
+        listed, expected = sums.known[name]
+        path = sums.folder / name
+        if not path.is_file():
+            yield _result(name, "checksum", f"{listed} names it, it is not there")
+            continue
+        got = _digest(path)
+        detail = f"as in {listed}" if got == expected else f"is {got}, {listed} has {expected}"
+        yield _result(name, "checksum", detail, is_wrong=got != expected)
+
+
+def check_list(verified: Verified) -> Result:
+    """Compare the names in an archive with the list of the same name beside it."""
+    path, what = verified.scan.file.path, verified.scan.what
+    beside = path.with_name(_list_name(path.name))
+    if not beside.is_file():
+        return Result(subject=what, check="list", status="skipped", detail="no list beside it")
+    try:
+        lines = files.read_text(beside).splitlines()
+        listed = {str(Reference.parse(line)) for line in lines if line.strip()}
+    except PackError as exc:
+        return _result(what, "list", exc.message)
+    names = {str(image.reference or image.name) for image in verified.images}
+    wrong = [f"{name} is not in the archive" for name in sorted(listed - names)]
+    wrong += [f"{name} is not in the list" for name in sorted(names - listed)]
+    if wrong:
+        return _result(what, "list", f"{beside.name}: {'; '.join(wrong)}")
+    return _result(what, "list", f"the {len(names)} names of {beside.name}", is_wrong=False)
+
+
+def _list_name(archive: str) -> str:
+    """Return the name of an archive's list; those of Windows have one in common."""
+    match = _ARCHIVE.match(archive)
+    stem = match["stem"] if match else archive
+    return _WINDOWS.sub(r"rke2-images.windows-\g<arch>", stem) + ".txt"
+
+
+def _digest(path: Path) -> Digest:
+    hashed = hashlib.sha256()
+    with files.reported("read", path), path.open("rb", buffering=0) as handle:
+        while chunk := handle.read(_CHUNK):
+            hashed.update(chunk)
+    return Digest(hashed.hexdigest())
+
+
+def _result(subject: str, check: str, detail: str, *, is_wrong: bool = True) -> Result:
+    status: Status = "failed" if is_wrong else "passed"
+    return Result(subject=subject, check=check, status=status, detail=detail)
