@@ -8,6 +8,7 @@ lock, so that upkeep never takes away what is just being added.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rke2pack import files
 from rke2pack.digest import Digest
@@ -37,6 +38,7 @@ _BLOBS = "blobs/sha256"
 _PARTIAL = "partial"
 _LOCK_FILE, _INDEX_LOCK = ".lock", ".index.lock"
 _PAUSE = 0.05
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _LONGEST_WAIT = 600.0
 
 
@@ -242,7 +244,10 @@ class Layout:
     ) -> Iterator[None]:
         path = self.root / name
         with files.reported("lock", path):
-            handle = path.open("a+b")
+            handle = _opened(path, kind)
+        if handle is None:
+            yield
+            return
         with handle:
             started = time.monotonic()
             while not _try_lock(handle.fileno(), kind):
@@ -267,6 +272,16 @@ def _listed(raw: bytes, *, what: str) -> list[dict[str, Any]]:
         msg = f"{what}: there is no list 'manifests'"
         raise IntegrityError(msg)
     return entries
+
+
+def _opened(path: Path, kind: int) -> IO[bytes] | None:
+    """Open a lock; None for a reader where nothing can be written and no lock was ever made."""
+    try:
+        return path.open("a+b")
+    except OSError as exc:
+        if kind != fcntl.LOCK_SH or exc.errno not in _READ_ONLY:
+            raise
+    return path.open("rb") if path.exists() else None
 
 
 def _try_lock(descriptor: int, kind: int) -> bool:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -262,3 +264,25 @@ def test_verify_removes_what_is_damaged_and_names_the_image(layout: Layout) -> N
 def test_stats_of_an_empty_store(layout: Layout) -> None:
     found = upkeep.stats(layout)
     assert (found.images, found.blobs, found.bytes, found.partial) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("has_lock", [True, False])
+def test_store_that_cannot_be_written_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_lock: bool
+) -> None:
+    layout = Layout.open(tmp_path)
+    if has_lock:
+        with layout.in_use():
+            pass
+    real = Path.open
+
+    def refuse(path: Path, mode: str = "r", **more: Any) -> Any:  # noqa: ANN401 - as Path.open
+        if mode != "rb":
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(path, mode, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with layout.in_use():
+        assert layout.entries() == ()
+    with pytest.raises(ToolError, match="Read-only file system"), layout.alone():
+        pass

@@ -244,6 +244,31 @@ def test_lock_pins_the_manifest_or_of_a_repacked_image_the_config(
         bench.run(path, "--against", bench.lock(manifest=other))
 
 
+def test_image_that_the_lock_leaves_out_is_skipped_by_name(bench: Bench) -> None:
+    path = bench.release()
+    lock = Lock.parse(bench.lock().read_text(), what="x")
+    left = Reference.parse(NAMES[0])
+    images = tuple(each for each in lock.images if each.reference != left)
+    (bench.root / "images.lock").write_text(str(Lock(images=images, unlocked=(left,))))
+    document = bench.run(path, "--against", bench.root / "images.lock")
+    found = {
+        each["status"]: each["detail"] for each in document["results"] if each["check"] == "lock"
+    }
+    assert found["skipped"].startswith(f"{NAMES[0]}: ")
+    assert found["passed"].startswith("1 images as in ")
+
+
+def test_lock_is_taken_for_the_registry_of_the_archive(bench: Bench) -> None:
+    path = bench.release()
+    lock = Lock.parse(bench.lock().read_text(), what="x")
+    home = Reference.parse(NAMES[0]).registry
+    moved = lock.in_registry("registry.example.com")
+    (bench.root / "images.lock").write_text(str(moved))
+    with pytest.raises(ValidationError, match="2 checks of 1 files failed"):
+        bench.run(path, "--against", bench.root / "images.lock")
+    bench.run(path, "--against", bench.root / "images.lock", "--registry", home)
+
+
 def test_what_the_lock_does_not_have_fails(bench: Bench, tmp_path: Path) -> None:
     bench.release()
     lock = bench.lock()

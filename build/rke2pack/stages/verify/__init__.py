@@ -53,9 +53,14 @@ _AT_A_TIME = 2
     metavar="HOST",
     help="Tell also the names under the nodes' system-default-registry.",
 )
+@click.option(
+    "--registry",
+    metavar="HOST",
+    help="The images were listed with --registry HOST: the lock's names are taken so, too.",
+)
 def command(
     *,
-    settings: Settings,  # noqa: ARG001 - every command is called with it
+    settings: Settings,
     console: Console,
     given: tuple[Path, ...],
     bases: tuple[Path, ...],
@@ -69,7 +74,9 @@ def command(
     layers, manifests, platforms, names, lists and checksums, and what a node
     would make of it. Every archive is tried; what failed is listed at the end.
     """
-    work = Work(console=console, registry=default_registry, lock=_read_lock(lock))
+    work = Work(
+        console=console, registry=default_registry, lock=_read_lock(lock, settings.registry)
+    )
     for base in bases:
         work.add_base(base)
     for path in given:
@@ -79,12 +86,14 @@ def command(
     work.fail()
 
 
-def _read_lock(path: Path | None) -> Lock | None:
-    found = locks.read(path) if path else None
-    if path and found is None:
+def _read_lock(path: Path | None, registry: str | None) -> Lock | None:
+    if path is None:
+        return None
+    found = locks.read(path)
+    if found is None:
         msg = f"{path}: no such file"
         raise ConfigError(msg, hint="write it with 'rke2pack images --lock'")
-    return found
+    return found.in_registry(registry)
 
 
 @dataclass(kw_only=True)

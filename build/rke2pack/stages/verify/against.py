@@ -11,8 +11,19 @@ from rke2pack.oci.verifyarchive import Verified
 
 
 def check(verified: Verified, lock: Lock) -> Iterator[Result]:
-    """Yield one result for all images that are as locked, and one for each other one."""
-    wrong = [(image, _wrong(image, lock)) for image in verified.images]
+    """Yield one result for all images that are as locked, and one for each other one.
+
+    An image that is left out of the lock on purpose is ``skipped``, by name.
+    """
+    left_out = [image for image in verified.images if image.reference in lock.unlocked]
+    wrong = [(image, _wrong(image, lock)) for image in verified.images if image not in left_out]
+    for image in left_out:
+        yield Result(
+            subject=verified.scan.what,
+            check="lock",
+            status="skipped",
+            detail=f"{image.title}: {lock.what} leaves it out (unlocked)",
+        )
     for image, detail in wrong:
         if detail:
             yield Result(
