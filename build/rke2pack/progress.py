@@ -32,6 +32,20 @@ class Meter(Protocol):
         """
 
 
+class Position:
+    """How far one thing has come, told by place instead of by step."""
+
+    def __init__(self, advance: Advance) -> None:
+        """Begin at 0."""
+        self._advance = advance
+        self._at = 0
+
+    def move(self, place: int) -> None:
+        """Be at ``place``, before or behind the last one."""
+        self._advance(place - self._at)
+        self._at = place
+
+
 class Silence:
     """Shows nothing."""
 

@@ -169,11 +169,3 @@ def fail(word: str, errors: Mapping[str, PackError], count: int, *, hint: str) -
         hint=same or hint,
         details=tuple(errors[name].message for name in sorted(errors)),
     )
-
-
-def human(size: int) -> str:
-    """Write a number of bytes for people."""
-    value, units = float(size), ["B", "kB", "MB", "GB"]
-    while value >= 1000 and len(units) > 1:  # noqa: PLR2004 - decimal units
-        value, units = value / 1000, units[1:]
-    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -31,9 +31,11 @@ _PROGRESS = 256 * 1024
 
 
 class Place(Protocol):
-    """How far a blob is; ``offset`` is how many of its bytes are there already."""
+    """How far a blob is."""
 
-    offset: int
+    @property
+    def offset(self) -> int:
+        """How many of its bytes are there already."""
 
     def restart(self) -> None:
         """Forget all bytes."""

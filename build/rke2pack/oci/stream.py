@@ -19,6 +19,7 @@ from rke2pack import files
 from rke2pack.errors import IntegrityError
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.registry import Registry
+from rke2pack.progress import Position
 
 _BLOCK = 256 * 1024
 # How much is read again at most, when an upload is taken up.
@@ -74,6 +75,21 @@ class RegistryOrigin:
     def read(self, start: int) -> Iterator[bytes]:
         """Yield the blob's bytes; raises RegistryError after retries."""
         return self.registry.read_blob(self.repository, self.blob, start=start)
+
+
+class ShownOrigin:
+    """An origin that tells how far it was read."""
+
+    def __init__(self, origin: Origin, position: Position) -> None:
+        """Move ``position`` along."""
+        self._origin, self._position = origin, position
+
+    def read(self, start: int) -> Iterator[bytes]:
+        """Yield the origin's bytes."""
+        for chunk in self._origin.read(start):
+            start += len(chunk)
+            self._position.move(start)
+            yield chunk
 
 
 class Stream:

@@ -21,9 +21,10 @@ from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.registry import Registry
+from rke2pack.oci.registry import Registry, Sink
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES, Image, resolve
 from rke2pack.oci.store import Store
+from rke2pack.progress import Meter, Position, Silence
 
 Status = Literal["copied", "present", "planned", "failed"]
 
@@ -113,6 +114,25 @@ class _Memory:
         self.offset = 0
 
 
+class _Shown:
+    """A sink that tells how far it is."""
+
+    def __init__(self, sink: Sink, position: Position) -> None:
+        self._sink, self._position = sink, position
+
+    @property
+    def offset(self) -> int:
+        return self._sink.offset
+
+    def write(self, data: bytes) -> None:
+        self._sink.write(data)
+        self._position.move(self._sink.offset)
+
+    def restart(self) -> None:
+        self._sink.restart()
+        self._position.move(0)
+
+
 @dataclass(kw_only=True)
 class Transfer:
     """Fulfils wishes with ``jobs`` parallel blobs."""
@@ -122,6 +142,7 @@ class Transfer:
     jobs: int = 4
     is_dry_run: bool = False
     is_offline: bool = False
+    meter: Meter = field(default_factory=Silence)
     _names: dict[str, Descriptor] = field(default_factory=dict, init=False)
     _blobs: dict[Digest, Future[None]] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -253,22 +274,32 @@ class Transfer:
             known = self._blobs.get(blob.digest)
             if known is not None and known is not anew:
                 return known, False
+            self.meter.expect(blob.size)
             future = self._pool.submit(self._fetch, registry, repository, blob)
             self._blobs[blob.digest] = future
             return future, True
 
     def _fetch(self, registry: Registry, repository: str, blob: Descriptor) -> None:
+        name = f"{repository} {blob.digest.hex[:12]}"
+        with self.meter.item(name, blob.size) as advance:
+            position = Position(advance)
+            self._receive(registry, repository, blob, position)
+            position.move(blob.size)
+
+    def _receive(
+        self, registry: Registry, repository: str, blob: Descriptor, position: Position
+    ) -> None:
         """Fetch one blob into the layout, from where an earlier process left it."""
         pause, was_resumed = registry.wire.pace.pause, False
         try:
             with self.layout.receive(blob, wait=pause) as partial:
                 if partial is not None:
                     was_resumed = partial.was_resumed
-                    registry.fetch_blob(repository, blob, partial)
+                    registry.fetch_blob(repository, blob, _Shown(partial, position))
         except IntegrityError:
             if not was_resumed:
                 raise
             # What the earlier process left may have been damaged on this disk.
             with self.layout.receive(blob, wait=pause) as partial:
                 if partial is not None:
-                    registry.fetch_blob(repository, blob, partial)
+                    registry.fetch_blob(repository, blob, _Shown(partial, position))

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made
 from tests.contract.oci.runner import Answer, listing, run
-from tests.contract.oci.simulator import Simulator
+from tests.contract.oci.simulator import Simulator, serving
 
 Rke2pack = Callable[..., Answer]
 LIST = """\
@@ -348,3 +348,19 @@ def test_attestations_are_not_locked(call: Rke2pack, tree: Path) -> None:
     assert call("images", "--lock").code == 0
     platforms = lock_of(tree)[ALPHA]["platforms"]  # type: ignore[index]
     assert set(platforms) == {str(AMD64), str(ARM64)}
+
+
+def test_mirror_refuses_a_moved_tag_and_takes_it_when_told(
+    call: Rke2pack, moved: Made, registry: Simulator
+) -> None:
+    with serving(address="127.0.0.2") as target:
+        endpoint = ("--endpoint", f"{target.host}=http://{target.host}")
+        answer = call("mirror", target.host, *endpoint)
+        assert answer.code == 5, answer.err
+        assert f"error: {ALPHA}: the tag moved, " in answer.err
+        assert ("rancher/alpha", "v1") not in target.manifests
+        assert target.manifests["rancher/beta", "v1"] == registry.manifests["rancher/beta", "v1"]
+        answer = call("mirror", target.host, *endpoint, "--allow-moved-tags", "--json")
+        assert answer.code == 0, answer.err
+        assert target.manifests["rancher/alpha", "v1"] == (moved.media_type, moved.raw)
+        assert [each["check"] for each in answer.json["findings"]] == ["moved-tag"]

@@ -37,6 +37,7 @@ def from_registries(
             reference=wish.reference,
             target=rules.target(wish.reference),
             platforms=wish.platforms,
+            accept=wish.accept,
         )
         for wish in wishes
     )
@@ -52,6 +53,7 @@ def from_layout(
             reference=wish.reference,
             target=rules.target(wish.reference),
             platforms=wish.platforms,
+            accept=wish.accept,
         )
         for wish in wishes
     )

@@ -7,7 +7,7 @@ has a tag at the target is complete, whenever the program ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,6 +23,7 @@ from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.resolve import Image
+from rke2pack.progress import Meter, Silence
 
 Status = Literal["copied", "present", "planned", "failed"]
 
@@ -31,7 +32,8 @@ Status = Literal["copied", "present", "planned", "failed"]
 class Errand:
     """An image to mirror: no platforms means the whole of it.
 
-    ``was`` is the digest that it had before an index was made of it.
+    ``was`` is the digest that it had before an index was made of it. ``accept``
+    raises where the digest of what the name points at is not to be had.
     """
 
     source: Source
@@ -39,6 +41,7 @@ class Errand:
     target: Reference
     platforms: tuple[Platform, ...] = ()
     was: Digest | None = None
+    accept: Callable[[Digest], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Mirror:
     jobs: int = 4
     is_dry_run: bool = False
     has_companions: bool = True
+    meter: Meter = field(default_factory=Silence)
     apis: ReferrersApis = field(default_factory=ReferrersApis)
     planned: Planned = field(default_factory=Planned, init=False)
     _target: Target = field(init=False)
@@ -87,6 +91,7 @@ class Mirror:
             pool=pool,
             apis=self.apis,
             is_dry_run=self.is_dry_run,
+            meter=self.meter,
         )
         self._followers = Followers(target=self._target, copy=self._copy_companion)
         try:
@@ -175,7 +180,10 @@ class Mirror:
 
 
 def root_digest(errand: Errand) -> Digest:
-    """Find out what an errand's reference points at now; raises IntegrityError where it moved."""
+    """Find out what an errand's reference points at now.
+
+    Raises IntegrityError where it moved, or is not to be had.
+    """
     reference = errand.reference
     if reference.digest is not None and not reference.tag:
         return reference.digest
@@ -184,4 +192,6 @@ def root_digest(errand: Errand) -> Digest:
         msg = f"{reference}: the tag moved, it points at {found} now"
         hint = "pin it again, or name it by its digest alone to have the old one"
         raise IntegrityError(msg, hint=hint)
+    if errand.accept is not None:
+        errand.accept(found)
     return found

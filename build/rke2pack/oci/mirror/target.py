@@ -17,8 +17,9 @@ from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.oci.mirror.sources import ReferrersApis, Source
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.registry import Registry
-from rke2pack.oci.stream import RegistryOrigin
+from rke2pack.oci.stream import RegistryOrigin, ShownOrigin
 from rke2pack.oci.upload import Arrival, Uploader
+from rke2pack.progress import Meter, Position, Silence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Target:
     pool: ThreadPoolExecutor
     apis: ReferrersApis
     is_dry_run: bool = False
+    meter: Meter = field(default_factory=Silence)
     _counts: Counter[str] = field(default_factory=Counter)
     _homes: dict[Digest, tuple[str, Future[Arrival]]] = field(default_factory=dict)
     _places: dict[tuple[str, Digest], Future[Arrival]] = field(default_factory=dict)
@@ -155,8 +157,7 @@ class Target:
 
     def _send(self, source: Source, repository: str, blob: Descriptor, mount: str) -> Arrival:
         if not self.is_dry_run:
-            origin = source.origin(blob)
-            return self._uploader.push_blob(repository, blob, origin, mount_from=mount)
+            return self._push(source, repository, blob, mount)
         if mount:
             self._count(requests=1)
             return "mounted"
@@ -166,6 +167,15 @@ class Target:
         # POST and PUT, and GET where it is not here already.
         self._count(requests=3 if is_fetched else 2, bytes=blob.size)
         return "pushed"
+
+    def _push(self, source: Source, repository: str, blob: Descriptor, mount: str) -> Arrival:
+        self.meter.expect(blob.size)
+        with self.meter.item(f"{repository} {blob.digest.hex[:12]}", blob.size) as advance:
+            position = Position(advance)
+            origin = ShownOrigin(source.origin(blob), position)
+            arrival = self._uploader.push_blob(repository, blob, origin, mount_from=mount)
+            position.move(blob.size)
+        return arrival
 
     def _count(self, **counts: int) -> None:
         with self._lock:

@@ -13,6 +13,7 @@ import click
 from rke2pack import files, wishes
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
+from rke2pack.lists.guard import Guard
 from rke2pack.oci.access import Access
 from rke2pack.oci.layout import Layout
 from rke2pack.oci.mirror import plan, prune
@@ -24,7 +25,7 @@ from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store import Store
 from rke2pack.oci.transfer import Wish
-from rke2pack.options import image_options
+from rke2pack.options import allow_moved_tags, image_options
 from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
 from rke2pack.stages.mirror import nodes, report
@@ -45,6 +46,7 @@ class Call:
     archives: tuple[Path, ...]
     reads_store: bool
     apis: ReferrersApis
+    guard: Guard
 
     @contextlib.contextmanager
     def errands(self) -> Iterator[tuple[Errand, ...]]:
@@ -84,7 +86,9 @@ class Call:
 
     def _wishes(self) -> tuple[Wish, ...]:
         is_whole = not self.settings.platforms
-        return wishes.asked(self.settings, self.references, is_whole=is_whole)
+        asked = wishes.asked(self.settings, self.references, is_whole=is_whole)
+        # The digests of an archive may be its own; 'verify --against' knows which ones.
+        return asked if self.archives else wishes.guarded(asked, self.guard)
 
 
 @click.command("mirror", short_help="Copy images into another registry, digests kept.")
@@ -130,6 +134,7 @@ class Call:
     metavar="FILE",
     help="Write the configuration for RKE2's nodes.",
 )
+@allow_moved_tags
 def command(
     *,
     settings: Settings,
@@ -145,6 +150,7 @@ def command(
     leaves_companions: bool,
     prune_file: Path | None,
     nodes_file: Path | None,
+    allows_moved: bool,
 ) -> None:
     """Copy the images of images.txt, or the named ones, to TARGET = HOST[:PORT][/PREFIX].
 
@@ -165,16 +171,18 @@ def command(
         archives=archives,
         reads_store=reads_store or settings.is_offline,
         apis=ReferrersApis(),
+        guard=Guard.of(settings, allows_moved=allows_moved),
     )
-    mirror = Mirror(
-        access=access,
-        host=call.rules.host,
-        jobs=jobs,
-        is_dry_run=settings.is_dry_run,
-        has_companions=not leaves_companions,
-        apis=call.apis,
-    )
-    with call.errands() as errands:
+    with call.errands() as errands, console.progress("mirror") as meter:
+        mirror = Mirror(
+            access=access,
+            host=call.rules.host,
+            jobs=jobs,
+            is_dry_run=settings.is_dry_run,
+            has_companions=not leaves_companions,
+            meter=meter,
+            apis=call.apis,
+        )
         removing = _removing(prune_file, call.rules, errands)
         console.step(f"mirror: {len(errands)} images to {call.rules}")
         outcomes = _outcomes(console, mirror, errands)
@@ -182,7 +190,9 @@ def command(
     if nodes_file is not None and not settings.is_dry_run:
         _write_nodes(call, nodes_file, errands)
     planned = mirror.planned if settings.is_dry_run else None
-    report.report(console, access, outcomes, removals, planned=planned)
+    report.report(
+        console, access, outcomes, removals, planned=planned, findings=call.guard.findings
+    )
     report.fail(outcomes, removals)
 
 

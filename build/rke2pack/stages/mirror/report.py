@@ -11,6 +11,7 @@ from rke2pack.oci.access import Access
 from rke2pack.oci.mirror.prune import Removal
 from rke2pack.oci.mirror.run import Outcome
 from rke2pack.oci.mirror.target import Planned
+from rke2pack.progress import as_size
 
 _STATUSES = ("copied", "present", "failed", "planned")
 
@@ -22,7 +23,7 @@ def tell(console: Console, outcome: Outcome) -> None:
         registries.tell_failed(console, str(errand.reference), outcome.error)
         return
     more = f"  +{outcome.companions} signatures" if outcome.companions else ""
-    size = registries.human(outcome.sent_bytes)
+    size = as_size(outcome.sent_bytes)
     console.line(f"{outcome.status:<8} {errand.target}  {outcome.digest}  {size}{more}")
 
 
@@ -41,11 +42,13 @@ def report(
     removals: tuple[Removal, ...],
     *,
     planned: Planned | None,
+    findings: tuple[Finding, ...],
 ) -> None:
     """Write changed digests, the sums, and the document of ``--json``; planned in a dry run."""
     order = sorted(outcomes, key=lambda outcome: str(outcome.errand.reference))
     changed = [each for each in order if each.digest != each.original]
-    console.findings(map(_finding, changed))
+    found = (*findings, *map(_finding, changed))
+    console.findings(found)
     requests = sum(access.sent.values())
     totals: dict[str, int] = {
         "images": len(outcomes),
@@ -62,12 +65,16 @@ def report(
         totals["planned_requests"] = requests + planned.requests
         totals["planned_bytes"] = planned.bytes
     counts = ", ".join(f"{totals[s]} {s}" for s in _STATUSES if totals.get(s))
-    size = registries.human(planned.bytes if planned else access.uploaded)
+    size = as_size(planned.bytes if planned else access.uploaded)
     number = totals["planned_requests"] if planned else requests
     console.line(
         f"{counts or 'nothing'}; {size} {'to send' if planned else 'sent'}, {number} requests"
     )
-    document = {"images": [_to_json(each) for each in order], "totals": totals}
+    document: dict[str, Any] = {
+        "images": [_to_json(each) for each in order],
+        "totals": totals,
+        "findings": [each.to_json() for each in found],
+    }
     if removals:
         document["pruned"] = [_removal_to_json(each) for each in removals]
     console.document(document)

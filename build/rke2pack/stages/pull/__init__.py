@@ -18,6 +18,7 @@ from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.transfer import Outcome, Transfer, Wish
 from rke2pack.options import allow_moved_tags, current_app, image_options
+from rke2pack.progress import Meter
 from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
 from rke2pack.stages.pull import report, wanted
@@ -36,6 +37,7 @@ class Pull:
     store: Path
     jobs: int
     engine_patterns: tuple[str, ...]
+    meter: Meter
 
     def run(self, wishes: tuple[Wish, ...]) -> Iterator[Outcome]:
         """Bring every image and let its name point at it; yield outcomes as they are ready."""
@@ -70,6 +72,7 @@ class Pull:
             jobs=self.jobs,
             is_dry_run=self.settings.is_dry_run,
             is_offline=self.settings.is_offline,
+            meter=self.meter,
         )
         if local and self.settings.is_offline:
             remote = [*local, *remote]
@@ -135,21 +138,23 @@ def command(
     With images.lock in the tree, a tag has to point at what is locked.
     """
     guard = Guard.of(settings, allows_moved=allows_moved)
-    pull = Pull(
-        settings=settings,
-        console=console,
-        access=access,
-        environment=current_app().environment,
-        store=store or settings.store,
-        jobs=jobs,
-        engine_patterns=engine_patterns,
-    )
     wished = wishes.guarded(wishes.asked(settings, references, is_whole=is_whole), guard)
-    console.step(f"pull: {len(wished)} images into {pull.store}")
+    console.step(f"pull: {len(wished)} images into {store or settings.store}")
     outcomes = []
-    for outcome in pull.run(wished):
-        report.tell(console, outcome)
-        outcomes.append(outcome)
+    with console.progress("pull") as meter:
+        pull = Pull(
+            settings=settings,
+            console=console,
+            access=access,
+            environment=current_app().environment,
+            store=store or settings.store,
+            jobs=jobs,
+            engine_patterns=engine_patterns,
+            meter=meter,
+        )
+        for outcome in pull.run(wished):
+            report.tell(console, outcome)
+            outcomes.append(outcome)
     console.findings(guard.findings)
     report.report(
         console, access, tuple(outcomes), is_dry_run=settings.is_dry_run, findings=guard.findings

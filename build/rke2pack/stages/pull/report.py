@@ -10,6 +10,7 @@ from rke2pack.finding import Finding
 from rke2pack.oci.access import Access
 from rke2pack.oci.model import unique
 from rke2pack.oci.transfer import Outcome
+from rke2pack.progress import as_size
 
 
 def tell(console: Console, outcome: Outcome) -> None:
@@ -20,7 +21,7 @@ def tell(console: Console, outcome: Outcome) -> None:
         return
     size = sum(blob.size for blob in outcome.lacking)
     digest = outcome.image.root.digest if outcome.image else "in the engine"
-    console.line(f"{outcome.status:<8} {name}  {digest}  {registries.human(size)}")
+    console.line(f"{outcome.status:<8} {name}  {digest}  {as_size(size)}")
 
 
 def report(
@@ -51,7 +52,7 @@ def report(
     counts = ", ".join(f"{totals[s]} {s}" for s in ("copied", "present", "failed", "planned")
                        if totals.get(s))  # fmt: skip
     verb = "to fetch" if is_dry_run else "fetched"
-    console.line(f"{counts}; {registries.human(shown)} {verb}, {totals['requests']} requests")
+    console.line(f"{counts}; {as_size(shown)} {verb}, {totals['requests']} requests")
     order = sorted(outcomes, key=lambda outcome: str(outcome.wish.reference))
     document = {"images": [_to_json(each) for each in order], "totals": totals}
     console.document({**document, "findings": [finding.to_json() for finding in findings]})
