@@ -25,8 +25,8 @@ from pathlib import Path
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.store.layout import Layout
 
 PROGRAM = [sys.executable, "-m", "rke2pack", "airgap", "--quiet"]
 ZSTD = ["zstd", "-T0", "-16", "--long=25", "-f", "-q"]

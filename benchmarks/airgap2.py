@@ -25,11 +25,11 @@ import peers
 from images import MEGABYTE, Layer
 from peers import PROGRAM, Run
 
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.upload import Uploader
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.registry.upload import Uploader
+from rke2pack.oci.store.layout import Layout
 
 ZSTD = ["zstd", "-T0", "-16", "--long=25", "-f", "-q"]
 PLATFORM = "linux/amd64"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Document, Manifest
+from rke2pack.oci.store.layout import Layout
 
 MEGABYTE = 1_000_000
 MIN_BINARY = 200_000

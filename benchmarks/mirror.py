@@ -27,11 +27,11 @@ from airgap import MEGABYTE, as_json, binaries, layer_of, packed, timed
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media, model
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.upload import Uploader
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.registry.upload import Uploader
+from rke2pack.oci.store.layout import Layout
 
 PROGRAM = [sys.executable, "-m", "rke2pack", "mirror", "--quiet"]
 ARCHITECTURES = ("amd64", "arm64")

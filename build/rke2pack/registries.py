@@ -13,11 +13,11 @@ import click
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, PackError, RegistryError
 from rke2pack.files import Cache
-from rke2pack.oci import access as accesses
-from rke2pack.oci import certs
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import VERSION, VERSION_FILE, Layout
+from rke2pack.oci.registry import access as accesses
+from rke2pack.oci.registry import certs
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.store.layout import VERSION, VERSION_FILE, Layout
 from rke2pack.options import current_app
 from rke2pack.settings import Settings
 

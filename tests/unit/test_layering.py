@@ -38,12 +38,12 @@ HOMES: Final = {
     "jinja2": ("stages",),
     "jsonschema_rs": ("validate.schemas",),
     "platformdirs": ("cli",),
-    "requests": ("http", "oci.answer", "oci.wire"),
+    "requests": ("http", "oci.registry.answer", "oci.registry.wire"),
     "rich": ("console", "progress"),
     "ruamel": ("tree",),
     "semver": ("helm.version",),
-    "tenacity": ("http", "oci.wire"),
-    "urllib3": ("http", "oci.answer", "oci.heads", "oci.wire"),
+    "tenacity": ("http", "oci.registry.wire"),
+    "urllib3": ("http", "oci.registry.answer", "oci.registry.heads", "oci.registry.wire"),
     "yaml": ("safeyaml",),
 }
 PACKAGE: Final = "rke2pack"

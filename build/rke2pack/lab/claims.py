@@ -8,7 +8,7 @@ from pathlib import Path
 from rke2pack import wishes
 from rke2pack.digest import Digest
 from rke2pack.errors import ValidationError
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from rke2pack.settings import Settings
 
 TARGET = "registry.example.com/rke2"

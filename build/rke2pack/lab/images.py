@@ -18,12 +18,13 @@ from typing import Any
 
 from rke2pack.digest import Digest
 from rke2pack.lab import program
-from rke2pack.oci import media, tarball
-from rke2pack.oci.layout import Layout
+from rke2pack.oci import media
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.pack import tarball
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.transfer import Wish
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.transfer import Wish
 
 _CREATED = "2025-05-01T00:00:00Z"
 _BLOCK = 65535

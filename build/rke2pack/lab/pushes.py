@@ -13,9 +13,9 @@ from pathlib import Path
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
 from rke2pack.oci import media, model
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Document, Manifest
 from rke2pack.oci.server import RegistryFailure, digest_of
+from rke2pack.oci.store.layout import Layout
 from rke2pack.serving.message import Answer, Request
 
 # What was pushed has this host in its name; on a registry a name is a path alone.

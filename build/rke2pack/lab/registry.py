@@ -17,10 +17,10 @@ from pathlib import Path
 from rke2pack.lab import images
 from rke2pack.lab.pushes import HOST, Pushes
 from rke2pack.oci import server
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.server import RegistryServer
-from rke2pack.oci.transfer import Wish
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.transfer import Wish
 from rke2pack.serving import message
 from rke2pack.serving.content import content
 from rke2pack.serving.message import Answer, Request

@@ -18,9 +18,9 @@ from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.oci import media
-from rke2pack.oci.catalog import Catalog, Repository
-from rke2pack.oci.layout import INDEX_FILE, Layout
 from rke2pack.oci.model import Descriptor, Document, Manifest
+from rke2pack.oci.store.catalog import Catalog, Repository
+from rke2pack.oci.store.layout import INDEX_FILE, Layout
 from rke2pack.serving import message
 from rke2pack.serving.content import content
 from rke2pack.serving.message import Answer, Request

@@ -12,8 +12,8 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.errors import IntegrityError
-from rke2pack.oci import upkeep
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store import upkeep
+from rke2pack.oci.store.layout import Layout
 from rke2pack.options import store_options
 from rke2pack.settings import Settings
 

@@ -13,9 +13,9 @@ import pytest
 
 from rke2pack.errors import ValidationError
 from rke2pack.lab import claims, tour
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Index
 from rke2pack.oci.platform import Platform
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci.runner import listing
 from tests.contract.serving.serving import serving
 from tests.unit.stages.conftest import Answer, Rke2pack, contents, rke2pack

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.pace import Pace
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.registry.pace import Pace
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci.simulator import Simulator, serving
 
 MakeAccess = Callable[..., Access]

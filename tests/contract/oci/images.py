@@ -15,9 +15,9 @@ from typing import Any
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
+from rke2pack.oci.store.layout import Layout
 
 AMD64 = Platform.parse("linux/amd64")
 ARM64 = Platform.parse("linux/arm64")

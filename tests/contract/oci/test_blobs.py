@@ -17,11 +17,11 @@ from rke2pack.errors import (
     RegistryError,
     ToolError,
 )
-from rke2pack.oci import answer, wire
-from rke2pack.oci.access import Access
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.partial import Partial
+from rke2pack.oci.registry import answer, wire
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.partial import Partial
 from tests.contract.oci.conftest import MakeAccess
 from tests.contract.oci.images import noise
 from tests.contract.oci.simulator import Simulator

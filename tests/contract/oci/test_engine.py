@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from rke2pack.digest import Digest
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci.runner import Answer, listing, run
 from tests.unit.oci.test_savedimage import LAYERS, config, saved, tar
 

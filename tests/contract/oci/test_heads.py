@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from rke2pack.digest import Digest
-from rke2pack.oci import heads
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.registry import Registry
+from rke2pack.oci.registry import heads
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.client import Registry
+from rke2pack.oci.registry.keychain import Keychain
 
 FIRST, GOOD, BAD = (Digest.of(text) for text in (b"first", b"good", b"bad"))
 

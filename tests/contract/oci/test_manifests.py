@@ -10,7 +10,7 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, RegistryError, ValidationError
 from rke2pack.oci import media, model
 from rke2pack.oci.model import Index, Manifest
-from rke2pack.oci.registry import Registry
+from rke2pack.oci.registry.client import Registry
 from tests.contract.oci import images
 from tests.contract.oci.conftest import MakeAccess
 from tests.contract.oci.simulator import Simulator

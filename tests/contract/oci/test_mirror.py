@@ -11,7 +11,7 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media
-from rke2pack.oci.pace import Pace
+from rke2pack.oci.registry.pace import Pace
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made
 from tests.contract.oci.runner import Answer, run

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rke2pack.digest import Digest
-from rke2pack.oci.pace import Pace
+from rke2pack.oci.registry.pace import Pace
 from tests.contract.oci import images
 from tests.contract.oci.images import Made
 from tests.contract.oci.runner import Answer, run

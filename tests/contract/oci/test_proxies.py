@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rke2pack.errors import RegistryError
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
 from tests.contract.oci import images
 from tests.contract.oci.simulator import Simulator
 

@@ -11,13 +11,13 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.errors import NotFoundError
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.pace import Pace
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.transfer import Transfer, Wish
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.registry.pace import Pace
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.transfer import Transfer, Wish
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made
 from tests.contract.oci.runner import Answer, listing, run

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from rke2pack.errors import AuthError
-from rke2pack.oci import token
-from rke2pack.oci.certs import Trust
-from rke2pack.oci.keychain import Credential, Keychain
-from rke2pack.oci.pace import Pace
-from rke2pack.oci.token import Authenticator
-from rke2pack.oci.wire import Wire
+from rke2pack.oci.registry import token
+from rke2pack.oci.registry.certs import Trust
+from rke2pack.oci.registry.keychain import Credential, Keychain
+from rke2pack.oci.registry.pace import Pace
+from rke2pack.oci.registry.token import Authenticator
+from rke2pack.oci.registry.wire import Wire
 from tests.contract.oci import images
 from tests.contract.oci.conftest import MakeAccess
 from tests.contract.oci.simulator import Simulator

@@ -10,7 +10,7 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, RegistryError
 from rke2pack.oci import model
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.upload import Uploader
+from rke2pack.oci.registry.upload import Uploader
 from tests.contract.oci import images
 from tests.contract.oci.conftest import MakeAccess
 from tests.contract.oci.simulator import Simulator

@@ -17,10 +17,10 @@ import pytest
 from rke2pack import cli
 from rke2pack.helm.archive import Member, pack
 from rke2pack.oci import model
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.pack import Found, Packer
+from rke2pack.oci.pack.packer import Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
 from tests.contract.oci.images import Made
 from tests.contract.serving.serving import Serve, serving
@@ -137,8 +137,8 @@ def test_folder_of_charts_must_be_there(
 
 def pack_archive(path: Path, layout: Layout, name: str, made: Made, platform: str) -> Path:
     from rke2pack.files import Cache  # noqa: PLC0415 - only here
-    from rke2pack.oci import splice  # noqa: PLC0415 - only here
-    from rke2pack.oci.store import Store  # noqa: PLC0415 - only here
+    from rke2pack.oci.pack import splice  # noqa: PLC0415 - only here
+    from rke2pack.oci.store.names import Store  # noqa: PLC0415 - only here
 
     reference, store = Reference.parse(name), Store(layout=layout)
     manifest, own = store.manifest(reference, Platform.parse(platform))

@@ -15,13 +15,13 @@ from typing import NoReturn
 import pytest
 
 from rke2pack.files import Cache
-from rke2pack.oci import splice
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.pack import Found, Packer
+from rke2pack.oci.pack import splice
+from rke2pack.oci.pack.packer import Found, Packer
+from rke2pack.oci.pack.splice import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.splice import Format, ProfileName
-from rke2pack.oci.store import Store
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.names import Store
 from tests.unit.oci.imaging import Packing, layer, put_image
 
 Missing = Callable[[str, str], NoReturn]

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from rke2pack.files import Cache
-from rke2pack.oci import archivefile, delta, verifyarchive
-from rke2pack.oci import scan as scans
-from rke2pack.oci.delta import DeltaMaker
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.splice import Format, ProfileName
+from rke2pack.oci.intake import archivefile
+from rke2pack.oci.pack import delta
+from rke2pack.oci.pack.delta import DeltaMaker
+from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.verify import checks as verifyarchive
+from rke2pack.oci.verify import scan as scans
 from tests.integration.archives.conftest import Consumer
 from tests.unit.oci.imaging import layer, put_image
 from tests.unit.oci.packing import pack

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rke2pack.digest import Digest
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from tests.unit.oci.imaging import layer, put_image
 
 KILLS = 40
@@ -22,10 +22,10 @@ import sys
 from pathlib import Path
 
 from rke2pack.files import Cache
-from rke2pack.oci import splice
-from rke2pack.oci.store import Store
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.pack import Found, Packer
+from rke2pack.oci.pack import splice
+from rke2pack.oci.store.names import Store
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.pack.packer import Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from rke2pack.oci import archivefile, intake, nodeimport, verifyarchive
-from rke2pack.oci import scan as scans
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.intake import archivefile
+from rke2pack.oci.intake import take as intake
 from rke2pack.oci.model import Manifest
-from rke2pack.oci.verifyarchive import Verified
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.verify import checks as verifyarchive
+from rke2pack.oci.verify import nodeimport
+from rke2pack.oci.verify import scan as scans
+from rke2pack.oci.verify.checks import Verified
 from tests.integration.archives.conftest import FORMATS, PROFILES, Consumer, Made
 
 Make = Callable[..., Made]

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from rke2pack.oci import executable, model
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import Layout
+from rke2pack.oci import model
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.upload import Uploader
+from rke2pack.oci.program import executable
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.registry.upload import Uploader
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made, index
 from tests.contract.oci.rootfs import BASE, image

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from rke2pack.oci import certs, model
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layout import Layout
+from rke2pack.oci import model
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.upload import Uploader
+from rke2pack.oci.registry import certs
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.registry.upload import Uploader
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, Made
 from tests.contract.oci.runner import Answer, listing, run

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, Made
 from tests.integration.archives.conftest import (

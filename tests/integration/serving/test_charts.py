@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.helm_program import unpack
 from rke2pack.lab import repository
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from tests.integration.serving.conftest import serving
 
 HELM: Final = os.environ.get("RKE2PACK_TEST_HELM") or shutil.which("helm")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rke2pack.digest import Digest
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci.images import Made
 from tests.contract.oci.runner import Answer, run
 from tests.integration.archives.conftest import Consumer

@@ -17,7 +17,7 @@ import pytest
 
 from rke2pack.lab import registry
 from rke2pack.lab.registry import LabImages
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, Made
 from tests.integration.serving.conftest import serving

@@ -12,9 +12,9 @@ from typing import Literal
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media, model
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.platform import Platform
+from rke2pack.oci.store.layout import Layout
 
 if sys.version_info >= (3, 14):
     from compression import zstd

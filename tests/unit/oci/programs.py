@@ -7,7 +7,7 @@ import struct
 import tarfile
 from functools import partial
 
-from rke2pack.oci.layertree import Listing, Tree
+from rke2pack.oci.program.layertree import Listing, Tree
 
 
 def elf(machine: int, *, bits: int = 2, order: str = "<", kind: int = 2) -> bytes:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from rke2pack.errors import ConfigError
-from rke2pack.oci import access, certs
-from rke2pack.oci.access import Access
-from rke2pack.oci.certs import Trust
-from rke2pack.oci.keychain import Keychain
+from rke2pack.oci.registry import access, certs
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.certs import Trust
+from rke2pack.oci.registry.keychain import Keychain
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2pack.oci import challenge
+from rke2pack.oci.registry import challenge
 
 
 @pytest.mark.parametrize(

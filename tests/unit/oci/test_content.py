@@ -7,9 +7,9 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
-from rke2pack.oci import content
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.pack import content
+from rke2pack.oci.store.layout import Layout
 from tests.unit.oci.imaging import Packing, layer, packed
 
 TAR = layer({"bin/main": b"program" * 100_000})

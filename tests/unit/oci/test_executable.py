@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2pack.oci import executable
 from rke2pack.oci.platform import Platform
+from rke2pack.oci.program import executable
 from tests.unit.oci.programs import elf, pe
 
 MACHINES = {

@@ -8,7 +8,7 @@ import pytest
 from rke2pack.digest import Digest
 from rke2pack.files import Cache
 from rke2pack.oci.coding import Gzip, Zstd
-from rke2pack.oci.framecache import Entry, FrameCache
+from rke2pack.oci.pack.framecache import Entry, FrameCache
 
 LAYER = Digest.of(b"layer")
 DAY = 86_400.0

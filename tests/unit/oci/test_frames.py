@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2pack.oci import frames
 from rke2pack.oci.coding import Buffer
-from rke2pack.oci.frames import Frame, Job
+from rke2pack.oci.pack import frames
+from rke2pack.oci.pack.frames import Frame, Job
 
 
 @dataclass(kw_only=True)

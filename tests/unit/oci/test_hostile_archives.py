@@ -12,10 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rke2pack.errors import PackError
-from rke2pack.oci import archivefile, intake, nodeimport, verifyarchive
-from rke2pack.oci import scan as scans
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.verifyarchive import Verified
+from rke2pack.oci.intake import archivefile
+from rke2pack.oci.intake import take as intake
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.verify import checks as verifyarchive
+from rke2pack.oci.verify import nodeimport
+from rke2pack.oci.verify import scan as scans
+from rke2pack.oci.verify.checks import Verified
 from tests.unit.oci.archives import BASE, OWN, as_json, blob, image_files, tar, write
 
 FILES = image_files(BASE, OWN)

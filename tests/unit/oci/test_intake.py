@@ -12,13 +12,15 @@ import pytest
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.files import Cache
-from rke2pack.oci import intake, media, splice
-from rke2pack.oci.layout import Layout
+from rke2pack.oci import media
+from rke2pack.oci.intake import take as intake
 from rke2pack.oci.model import Manifest
-from rke2pack.oci.pack import Found, Packer
+from rke2pack.oci.pack import splice
+from rke2pack.oci.pack.packer import Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.store import Store
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.names import Store
 from tests.unit.oci.archives import (
     BASE,
     NAME,

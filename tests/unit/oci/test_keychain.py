@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rke2pack.errors import AuthError, ConfigError
-from rke2pack.oci.keychain import Credential, Keychain
+from rke2pack.oci.registry.keychain import Credential, Keychain
 
 SECRET = "s3cret"
 

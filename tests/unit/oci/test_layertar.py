@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2pack.errors import IntegrityError
-from rke2pack.oci import layertar
-from rke2pack.oci.layertar import Entry
+from rke2pack.oci.program import layertar
+from rke2pack.oci.program.layertar import Entry
 from tests.unit.oci.programs import folder, hard, layer, link, member
 
 

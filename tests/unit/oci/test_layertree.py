@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rke2pack.errors import IntegrityError, ValidationError
-from rke2pack.oci import layertree
+from rke2pack.oci.program import layertree
 from tests.unit.oci.programs import elf, folder, hard, layer, link, listing, member, tree
 
 AMD, ARM = elf(62), elf(183)

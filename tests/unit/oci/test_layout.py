@@ -13,9 +13,10 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, ToolError, ValidationError
-from rke2pack.oci import media, upkeep
-from rke2pack.oci.layout import IMAGE_NAME, REF_NAME, Layout
+from rke2pack.oci import media
 from rke2pack.oci.model import Descriptor, Manifest
+from rke2pack.oci.store import upkeep
+from rke2pack.oci.store.layout import IMAGE_NAME, REF_NAME, Layout
 
 
 def blob(data: bytes) -> Descriptor:

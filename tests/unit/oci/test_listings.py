@@ -8,14 +8,14 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
-from rke2pack.oci import listings
-from rke2pack.oci.access import Access
-from rke2pack.oci.keychain import Keychain
-from rke2pack.oci.layertree import Listing
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.listings import Listings
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.program import listings
+from rke2pack.oci.program.layertree import Listing
+from rke2pack.oci.program.listings import Listings
 from rke2pack.oci.reference import Reference
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.store.layout import Layout
 from tests.unit.oci.programs import layer
 
 REFERENCE = Reference.parse("docker.io/rancher/x:v1")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, ToolError
-from rke2pack.oci import outfile
+from rke2pack.oci.pack import outfile
 
 CONTENT = bytes(range(256)) * 10
 
@@ -138,7 +138,7 @@ def test_second_writer_is_refused(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
 from rke2pack.errors import ToolError
-from rke2pack.oci import outfile
+from rke2pack.oci.pack import outfile
 try:
     with outfile.opened(Path({str(path)!r})):
         print("opened")

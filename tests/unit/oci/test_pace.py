@@ -5,7 +5,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from rke2pack.oci.pace import HOUR, Pace
+from rke2pack.oci.registry.pace import HOUR, Pace
 
 
 class Clock:

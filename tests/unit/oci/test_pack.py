@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.files import Cache
-from rke2pack.oci import coding, media, splice
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.pack import Artifact, Found, Packer
+from rke2pack.oci import coding, media
+from rke2pack.oci.pack import splice
+from rke2pack.oci.pack.packer import Artifact, Found, Packer
+from rke2pack.oci.pack.splice import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.splice import Format, ProfileName
-from rke2pack.oci.store import Store
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.names import Store
 from tests.unit.oci.imaging import Packed, Packing, layer, packed, put_image
 
 AMD64 = Platform.parse("linux/amd64")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rke2pack.errors import IntegrityError
-from rke2pack.oci import program
-from rke2pack.oci.layertree import Tree
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.program import Config, Verdict
+from rke2pack.oci.program import find as program
+from rke2pack.oci.program.find import Config, Verdict
+from rke2pack.oci.program.layertree import Tree
 from tests.unit.oci.programs import elf, folder, layer, link, pe, tree
 
 AMD, ARM = elf(62), elf(183)

@@ -8,10 +8,10 @@ import pytest
 
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.oci import media, model
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.resolve import Image, resolve
-from rke2pack.oci.store import Store
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.names import Store
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made
 

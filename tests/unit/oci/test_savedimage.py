@@ -14,10 +14,11 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError, ValidationError
-from rke2pack.oci import media, savedimage
-from rke2pack.oci.layout import Layout
+from rke2pack.oci import media
+from rke2pack.oci.intake import savedimage
 from rke2pack.oci.model import Manifest
 from rke2pack.oci.reference import Reference
+from rke2pack.oci.store.layout import Layout
 from tests.unit.oci import archives
 
 NAME = Reference.parse("docker.io/rancher/rke2-runtime:v1")

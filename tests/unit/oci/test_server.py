@@ -10,8 +10,8 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.server import RegistryServer
+from rke2pack.oci.store.layout import Layout
 from rke2pack.serving.message import Answer, FilePart, Request
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, Made

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, ToolError
-from rke2pack.oci import stream
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.stream import BytesOrigin, FileOrigin, Stream
+from rke2pack.oci.registry import stream
+from rke2pack.oci.registry.stream import BytesOrigin, FileOrigin, Stream
 
 DATA = bytes(range(256)) * 40
 BLOB = Descriptor(media_type="a/b", digest=Digest.of(DATA), size=len(DATA))

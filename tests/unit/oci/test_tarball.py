@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2pack.oci import tarball
+from rke2pack.oci.pack import tarball
 
 LIMIT = 8 * 1024**3
 

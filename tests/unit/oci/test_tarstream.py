@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
-from rke2pack.oci import archivefile, tarstream
 from rke2pack.oci.coding import Zstd
+from rke2pack.oci.intake import archivefile, tarstream
 from tests.unit.oci.archives import tar, write, zstd_with_window
 
 FORMS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)

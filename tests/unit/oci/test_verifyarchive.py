@@ -13,11 +13,15 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.finding import Result
-from rke2pack.oci import archivefile, archiveview, media, nodeimport, verifyarchive
-from rke2pack.oci import scan as scans
+from rke2pack.oci import media
 from rke2pack.oci.deltanote import DeltaImage, DeltaNote, Whole
+from rke2pack.oci.intake import archivefile
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.verifyarchive import Verified
+from rke2pack.oci.verify import checks as verifyarchive
+from rke2pack.oci.verify import nodeimport
+from rke2pack.oci.verify import scan as scans
+from rke2pack.oci.verify import view as archiveview
+from rke2pack.oci.verify.checks import Verified
 from tests.unit.oci.archives import (
     BASE,
     NAME,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from rke2pack.errors import ConfigError, IntegrityError, NotFoundError, PackError
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.store.layout import Layout
 from rke2pack.options import App
 from rke2pack.stages.airgap import command
 from tests.unit.oci.imaging import layer, put_image

@@ -14,11 +14,13 @@ from click.testing import CliRunner
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.files import Cache
-from rke2pack.oci import archivefile, intake, tarstream, verifyarchive
-from rke2pack.oci import scan as scans
-from rke2pack.oci.delta import DeltaMaker, read_base
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.verifyarchive import INTEGRITY, Verified
+from rke2pack.oci.intake import archivefile, tarstream
+from rke2pack.oci.intake import take as intake
+from rke2pack.oci.pack.delta import DeltaMaker, read_base
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.verify import checks as verifyarchive
+from rke2pack.oci.verify import scan as scans
+from rke2pack.oci.verify.checks import INTEGRITY, Verified
 from rke2pack.options import App
 from rke2pack.stages.delta import command
 from tests.unit.oci.archives import (

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.lists.lock import Lock, LockedImage, LockedPlatform
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
+from rke2pack.oci.store.layout import Layout
 from rke2pack.options import App
 from rke2pack.stages.verify import command
 from tests.unit.oci.archives import OWN, image_files, tar, write

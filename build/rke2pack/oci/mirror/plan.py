@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError
-from rke2pack.oci.access import Access
-from rke2pack.oci.layout import Entry, Layout
 from rke2pack.oci.mirror import shape
 from rke2pack.oci.mirror.names import Rules
 from rke2pack.oci.mirror.run import Errand, root_digest
 from rke2pack.oci.mirror.sources import LayoutSource, ReferrersApis, RegistrySource, Source
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.transfer import Wish
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.store.layout import Entry, Layout
+from rke2pack.oci.store.transfer import Wish
 
 
 def from_registries(

@@ -12,8 +12,8 @@ from rke2pack.oci import media
 from rke2pack.oci.mirror.names import Rules
 from rke2pack.oci.model import Index
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.registry import Registry
-from rke2pack.oci.upload import Uploader
+from rke2pack.oci.registry.client import Registry
+from rke2pack.oci.registry.upload import Uploader
 
 Status = Literal["deleted", "absent", "planned", "failed"]
 

@@ -14,7 +14,6 @@ from typing import Literal
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
-from rke2pack.oci.access import Access
 from rke2pack.oci.mirror import shape
 from rke2pack.oci.mirror.companions import Followers
 from rke2pack.oci.mirror.sources import ReferrersApis, Source
@@ -22,6 +21,7 @@ from rke2pack.oci.mirror.target import Planned, Target
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
+from rke2pack.oci.registry.access import Access
 from rke2pack.oci.resolve import Image
 from rke2pack.progress import Meter, Silence
 

@@ -15,10 +15,10 @@ from typing import Any
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, ValidationError
 from rke2pack.oci import media, model, strictjson
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.resolve import Image, Source, resolve
+from rke2pack.oci.store.layout import Layout
 
 _SUBJECT = "vnd.docker.reference.digest"
 

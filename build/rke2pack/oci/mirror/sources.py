@@ -11,12 +11,12 @@ from typing import Protocol
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.oci import media, model
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.registry import Registry
+from rke2pack.oci.registry.client import Registry
+from rke2pack.oci.registry.stream import BytesOrigin, FileOrigin, Origin, RegistryOrigin
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES
-from rke2pack.oci.stream import BytesOrigin, FileOrigin, Origin, RegistryOrigin
+from rke2pack.oci.store.layout import Layout
 
 # What a signature, attestation or SBOM is called (cosign), and without an ending the
 # list of referrers where a registry keeps none (distribution-spec, "Referrers Tag Schema").

@@ -16,9 +16,9 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.oci.mirror.sources import ReferrersApis, Source
 from rke2pack.oci.model import Descriptor, Document
-from rke2pack.oci.registry import Registry
-from rke2pack.oci.stream import RegistryOrigin, ShownOrigin
-from rke2pack.oci.upload import Arrival, Uploader
+from rke2pack.oci.registry.client import Registry
+from rke2pack.oci.registry.stream import RegistryOrigin, ShownOrigin
+from rke2pack.oci.registry.upload import Arrival, Uploader
 from rke2pack.progress import Meter, Position, Silence
 
 

@@ -13,10 +13,10 @@ import click
 from rke2pack.console import Console
 from rke2pack.files import Cache
 from rke2pack.lists.guard import Guard
-from rke2pack.oci.framecache import FrameCache
-from rke2pack.oci.layout import Layout
-from rke2pack.oci.splice import Format, ProfileName
-from rke2pack.oci.store import Store
+from rke2pack.oci.pack.framecache import FrameCache
+from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.names import Store
 from rke2pack.options import allow_moved_tags, image_options, max_size_option
 from rke2pack.settings import Settings
 from rke2pack.stages.airgap import plan

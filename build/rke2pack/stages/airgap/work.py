@@ -17,13 +17,13 @@ from rke2pack.files import Cache
 from rke2pack.finding import Finding
 from rke2pack.lists.guard import Guard
 from rke2pack.lists.lock import MOVED_HINT
-from rke2pack.oci import splice
-from rke2pack.oci.outfile import Written
-from rke2pack.oci.pack import Artifact, Found, Packer
+from rke2pack.oci.pack import splice
+from rke2pack.oci.pack.outfile import Written
+from rke2pack.oci.pack.packer import Artifact, Found, Packer
+from rke2pack.oci.pack.splice import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.splice import Format, ProfileName
-from rke2pack.oci.store import Store
+from rke2pack.oci.store.names import Store
 from rke2pack.progress import Meter
 from rke2pack.stages.airgap.plan import Target
 

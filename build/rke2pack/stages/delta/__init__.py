@@ -20,12 +20,12 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
 from rke2pack.files import Cache
 from rke2pack.finding import Finding
-from rke2pack.oci import delta
-from rke2pack.oci.archivefile import ArchiveFile
-from rke2pack.oci.buildrecord import BuildRecord
-from rke2pack.oci.delta import Base, DeltaMaker, Made
-from rke2pack.oci.outfile import Written
-from rke2pack.oci.splice import Format
+from rke2pack.oci.intake.archivefile import ArchiveFile
+from rke2pack.oci.pack import delta
+from rke2pack.oci.pack.buildrecord import BuildRecord
+from rke2pack.oci.pack.delta import Base, DeltaMaker, Made
+from rke2pack.oci.pack.outfile import Written
+from rke2pack.oci.pack.splice import Format
 from rke2pack.options import max_size_option, store_options
 from rke2pack.settings import Settings
 from rke2pack.stages.delta import pairs

@@ -9,8 +9,9 @@ from pathlib import Path
 from rke2pack import files
 from rke2pack.errors import ConfigError
 from rke2pack.finding import Finding
-from rke2pack.oci import archivefile, delta
-from rke2pack.oci.archivefile import ArchiveFile
+from rke2pack.oci.intake import archivefile
+from rke2pack.oci.intake.archivefile import ArchiveFile
+from rke2pack.oci.pack import delta
 
 # The first ending counts where an archive is there in several.
 _ENDINGS = (".tar.zst", ".tar.gz", ".tar")

@@ -11,9 +11,9 @@ from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.lists.files import Difference
 from rke2pack.lists.lockdiff import Change
-from rke2pack.oci.access import Access
-from rke2pack.oci.images import Images
-from rke2pack.oci.layout import Layout
+from rke2pack.oci.program.images import Images
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.store.layout import Layout
 from rke2pack.options import common_options
 from rke2pack.registries import registry_options
 from rke2pack.settings import Settings

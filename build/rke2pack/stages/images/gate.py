@@ -18,13 +18,13 @@ from rke2pack.errors import (
 )
 from rke2pack.lists import lock as locks
 from rke2pack.lists.lock import Lock
-from rke2pack.oci import program
-from rke2pack.oci.images import Images, OpenImage
-from rke2pack.oci.listings import Listings
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.program import Config
+from rke2pack.oci.program import find as program
+from rke2pack.oci.program.find import Config
+from rke2pack.oci.program.images import Images, OpenImage
+from rke2pack.oci.program.listings import Listings
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.transfer import Wish
+from rke2pack.oci.store.transfer import Wish
 from rke2pack.stages.images import report
 from rke2pack.stages.images.report import Examined
 from rke2pack.stages.images.side import side_by_side

@@ -15,10 +15,10 @@ from rke2pack.lists import files, lockdiff
 from rke2pack.lists import lock as locks
 from rke2pack.lists.lock import Lock, LockedImage, LockedPlatform
 from rke2pack.lists.lockdiff import Change
-from rke2pack.oci.images import Images
 from rke2pack.oci.platform import Platform
+from rke2pack.oci.program.images import Images
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.transfer import Wish
+from rke2pack.oci.store.transfer import Wish
 from rke2pack.patch import unified_diff
 from rke2pack.stages.images.side import side_by_side
 from rke2pack.workspace import Workspace

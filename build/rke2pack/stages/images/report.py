@@ -13,8 +13,8 @@ import click
 from rke2pack import files
 from rke2pack.console import Console
 from rke2pack.finding import Status
-from rke2pack.oci import program
 from rke2pack.oci.platform import Platform
+from rke2pack.oci.program import find as program
 from rke2pack.oci.reference import Reference
 
 _STATUSES: tuple[Status, ...] = ("passed", "failed", "manual")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 from rke2pack.errors import PackError
-from rke2pack.oci.access import Access
+from rke2pack.oci.registry.access import Access
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")

@@ -14,8 +14,6 @@ from rke2pack import files, wishes
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.lists.guard import Guard
-from rke2pack.oci.access import Access
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.mirror import plan, prune
 from rke2pack.oci.mirror.names import Rules
 from rke2pack.oci.mirror.prune import Pruner, Removal
@@ -23,8 +21,10 @@ from rke2pack.oci.mirror.run import Errand, Mirror, Outcome
 from rke2pack.oci.mirror.sources import ReferrersApis
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.store import Store
-from rke2pack.oci.transfer import Wish
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.names import Store
+from rke2pack.oci.store.transfer import Wish
 from rke2pack.options import allow_moved_tags, image_options
 from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
@@ -71,7 +71,7 @@ class Call:
             yield Layout.open(Path(folder))
 
     def _from_archives(self, layout: Layout) -> tuple[Errand, ...]:
-        from rke2pack.oci import intake  # noqa: PLC0415 - only for archives
+        from rke2pack.oci.intake import take as intake  # noqa: PLC0415 - only for archives
 
         entries = [entry for each in self.archives for entry in intake.take_in(layout, each)]
         names, made = plan.joined(layout, entries)

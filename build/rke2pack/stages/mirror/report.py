@@ -7,10 +7,10 @@ from typing import Any
 from rke2pack import registries
 from rke2pack.console import Console
 from rke2pack.finding import Finding
-from rke2pack.oci.access import Access
 from rke2pack.oci.mirror.prune import Removal
 from rke2pack.oci.mirror.run import Outcome
 from rke2pack.oci.mirror.target import Planned
+from rke2pack.oci.registry.access import Access
 from rke2pack.progress import as_size
 
 _STATUSES = ("copied", "present", "failed", "planned")

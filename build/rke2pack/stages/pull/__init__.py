@@ -13,10 +13,10 @@ import click
 from rke2pack import wishes
 from rke2pack.console import Console
 from rke2pack.lists.guard import Guard
-from rke2pack.oci.access import Access
-from rke2pack.oci.layout import Layout
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.transfer import Outcome, Transfer, Wish
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store.transfer import Outcome, Transfer, Wish
 from rke2pack.options import allow_moved_tags, current_app, image_options
 from rke2pack.progress import Meter
 from rke2pack.registries import open_store, registry_options
@@ -83,7 +83,7 @@ class Pull:
     def _from_engine(self, layout: Layout, wishes: list[Wish]) -> Iterator[Outcome]:
         # docker's package is slow to import and rarely needed.
         from rke2pack.engine import Engine  # noqa: PLC0415
-        from rke2pack.oci.local import LocalImages  # noqa: PLC0415
+        from rke2pack.oci.store.local import LocalImages  # noqa: PLC0415
 
         with closing(Engine.connect(self.environment)) as engine:
             is_dry_run = self.settings.is_dry_run

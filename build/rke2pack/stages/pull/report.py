@@ -7,9 +7,9 @@ from typing import Any
 from rke2pack import registries
 from rke2pack.console import Console
 from rke2pack.finding import Finding
-from rke2pack.oci.access import Access
 from rke2pack.oci.model import unique
-from rke2pack.oci.transfer import Outcome
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.store.transfer import Outcome
 from rke2pack.progress import as_size
 
 

@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterable
 
 from rke2pack.errors import ConfigError
-from rke2pack.oci.transfer import Wish
+from rke2pack.oci.store.transfer import Wish
 
 
 def is_local(wish: Wish, patterns: Iterable[str]) -> bool:

@@ -14,10 +14,10 @@ from rke2pack.console import Console
 from rke2pack.errors import ToolError
 from rke2pack.helm.shelf import Shelf
 from rke2pack.oci import model
-from rke2pack.oci.intake import take_in
-from rke2pack.oci.layout import Entry, Layout
+from rke2pack.oci.intake.take import take_in
 from rke2pack.oci.mirror import shape
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.store.layout import Entry, Layout
 from rke2pack.settings import Settings
 
 _TEMPORARY = "serve-"

@@ -16,11 +16,12 @@ from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationEr
 from rke2pack.finding import Finding, Result
 from rke2pack.lists import lock as locks
 from rke2pack.lists.lock import Lock
-from rke2pack.oci import nodeimport, verifyarchive
-from rke2pack.oci import scan as scans
-from rke2pack.oci.archivefile import ArchiveFile
-from rke2pack.oci.nodeimport import Imported
-from rke2pack.oci.scan import Scan
+from rke2pack.oci.intake.archivefile import ArchiveFile
+from rke2pack.oci.verify import checks as verifyarchive
+from rke2pack.oci.verify import nodeimport
+from rke2pack.oci.verify import scan as scans
+from rke2pack.oci.verify.nodeimport import Imported
+from rke2pack.oci.verify.scan import Scan
 from rke2pack.options import talk_options
 from rke2pack.settings import Settings
 from rke2pack.stages.verify import against, release

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from rke2pack.finding import Result
 from rke2pack.lists.lock import Lock
-from rke2pack.oci.archiveview import SeenImage, SeenLayer
-from rke2pack.oci.verifyarchive import Verified
+from rke2pack.oci.verify.checks import Verified
+from rke2pack.oci.verify.view import SeenImage, SeenLayer
 
 
 def check(verified: Verified, lock: Lock) -> Iterator[Result]:

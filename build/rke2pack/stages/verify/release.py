@@ -12,10 +12,11 @@ from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, PackError
 from rke2pack.finding import Finding, Result, Status
-from rke2pack.oci import archivefile, layout
-from rke2pack.oci.archivefile import ArchiveFile
+from rke2pack.oci.intake import archivefile
+from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.verifyarchive import Verified
+from rke2pack.oci.store import layout
+from rke2pack.oci.verify.checks import Verified
 
 _ARCHIVE = re.compile(r"(?P<stem>.+?)\.(?:tar(?:\.gz|\.zst)?|tgz|tzst)(?:\.part\d\d)?\Z")
 _SUM = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>[^/\s]+)\Z")

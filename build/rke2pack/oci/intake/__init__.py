@@ -1,0 +1,1 @@
+"""Archives from outside read: tars, and images taken into a layout."""

@@ -1,0 +1,1 @@
+"""Archives written: from images of a store to frames in a file."""

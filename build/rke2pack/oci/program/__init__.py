@@ -1,0 +1,1 @@
+"""The program that an image starts, found in its layers."""

@@ -1,0 +1,1 @@
+"""One registry: asking, credentials, pace, reading and writing."""

@@ -1,0 +1,412 @@
+"""Registry: the reading client of one host (OCI distribution-spec, "Pull").
+
+Uploads are in `rke2pack.oci.registry.upload`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+from urllib.parse import quote, urljoin, urlsplit
+
+from rke2pack.digest import Digest
+from rke2pack.errors import AuthError, IntegrityError, NotFoundError, RegistryError
+from rke2pack.oci import media, model, strictjson
+from rke2pack.oci.model import Descriptor, Document
+from rke2pack.oci.registry import answer, token, wire
+from rke2pack.oci.registry.answer import Response
+from rke2pack.oci.registry.token import Authenticator, Scope
+from rke2pack.oci.registry.wire import Body, Wire
+
+MAX_TAGS = 100_000
+_PAGE = 1000
+_MAX_TAGS_BYTES = 16 * 1024 * 1024
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+_NEXT = re.compile(r"<([^>]*)>\s*;(?:[^,]*;)?\s*rel=\"?next\"?", re.IGNORECASE)
+# Once so many new bytes came, earlier failures are forgotten: a long blob may break often.
+_PROGRESS = 256 * 1024
+
+
+class Place(Protocol):
+    """How far a blob is."""
+
+    @property
+    def offset(self) -> int:
+        """How many of its bytes are there already."""
+
+    def restart(self) -> None:
+        """Forget all bytes."""
+
+
+class Sink(Place, Protocol):
+    """Where a blob goes."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a registry says about a manifest; ``digest`` is None where it does not tell."""
+
+    digest: Digest | None
+    media_type: str
+    size: int | None
+
+
+class Registry:
+    """Reads manifests, blobs and tags of one host; safe for threads.
+
+    Every method raises RegistryError (NotFoundError, AuthError,
+    RateLimitedError) after its own retries, and IntegrityError for bytes that
+    are not what their digest promises.
+    """
+
+    def __init__(
+        self, host: str, *, base: str, wire: Wire, auth: Authenticator, has_free_heads: bool = False
+    ) -> None:
+        """``host`` is the name in references, ``base`` the address that answers for it."""
+        self.host = host
+        self.base = base.rstrip("/")
+        self.wire = wire
+        self._auth = auth
+        self._has_free_heads = has_free_heads
+
+    def head_manifest(self, repository: str, name: str | Digest) -> Head:
+        """Ask what a tag or digest points at."""
+        what = f"{self.host}/{repository}{_joined(name)}"
+
+        def attempt() -> Head:
+            with self.ask(
+                "HEAD",
+                self.url(repository, "manifests", str(name)),
+                scope=token.pull(repository),
+                what=what,
+                headers={"Accept": media.ACCEPT},
+            ) as response:
+                length = response.headers.get("Content-Length", "")
+                return Head(
+                    digest=_promised(response, what),
+                    media_type=media.bare(response.headers.get("Content-Type", "")),
+                    size=int(length) if length.isdigit() else None,
+                )
+
+        return self.wire.retry(attempt)
+
+    def get_manifest(self, repository: str, name: str | Digest) -> Document:
+        """Fetch a manifest or index; its bytes are checked against every digest there is."""
+        what = f"{self.host}/{repository}{_joined(name)}"
+
+        def attempt() -> tuple[bytes, str, Digest | None]:
+            with self.ask(
+                "GET",
+                self.url(repository, "manifests", str(name)),
+                scope=token.pull(repository),
+                what=what,
+                headers={"Accept": media.ACCEPT},
+            ) as response:
+                body = answer.read(response, what=what, max_bytes=model.MAX_BYTES)
+                kind = media.bare(response.headers.get("Content-Type", ""))
+                return body, kind, _promised(response, what)
+
+        body, kind, promised = self.wire.retry(attempt)
+        if isinstance(name, Digest):
+            name.verify(body, what=what)
+        # Schema 1 is signed: its digest is not the one of all its bytes.
+        if promised is not None and kind not in media.SCHEMA_1:
+            promised.verify(body, what=f"{what}: Docker-Content-Digest")
+        return model.parse(body, media_type=kind, what=what)
+
+    def has_blob(self, repository: str, digest: Digest, *, scope: Scope | None = None) -> bool:
+        """Whether the repository has a blob."""
+        what = f"{self.host}/{repository}@{digest}"
+
+        def attempt() -> bool:
+            with self.ask(
+                "HEAD",
+                self.url(repository, "blobs", str(digest)),
+                scope=scope or token.pull(repository),
+                what=what,
+            ):
+                return True
+
+        try:
+            return self.wire.retry(attempt)
+        except NotFoundError:
+            return False
+
+    def fetch_blob(self, repository: str, blob: Descriptor, sink: Sink) -> None:
+        """Stream a blob into ``sink`` from where it stands.
+
+        A broken connection is taken up again by Range. The sink checks the
+        digest; a body longer or shorter than the descriptor is an IntegrityError.
+        """
+        for chunk in self._from_anywhere(repository, blob, sink):
+            sink.write(chunk)
+
+    def read_blob(self, repository: str, blob: Descriptor, *, start: int = 0) -> Iterator[bytes]:
+        """Yield a blob's bytes from ``start`` on, as `fetch_blob` gets them."""
+        place = _Place(start)
+        for chunk in self._from_anywhere(repository, blob, place):
+            fresh = place.advance(chunk)
+            if fresh:
+                yield fresh
+
+    def _from_anywhere(self, repository: str, blob: Descriptor, sink: Place) -> Iterator[bytes]:
+        what = f"{self.host}/{repository}@{blob.digest}"
+        try:
+            url = self.url(repository, "blobs", str(blob.digest))
+            yield from self._fetch(url, what, blob, sink, token.pull(repository))
+        except NotFoundError:
+            # A foreign layer (Windows): elsewhere, without credentials, same digest.
+            others = [url for url in blob.urls if url.startswith("https://")]
+            if not others:
+                raise
+            where = f"{what} at {urlsplit(others[0]).hostname}"
+            yield from self._fetch(others[0], where, blob, sink, None)
+
+    def _fetch(
+        self, url: str, what: str, blob: Descriptor, sink: Place, scope: Scope | None
+    ) -> Iterator[bytes]:
+        failures, mark = 0, sink.offset
+        uses_range = True
+        while True:
+            if not uses_range and sink.offset:
+                sink.restart()
+            error: RegistryError
+            try:
+                for chunk in self._body(url, what, blob, sink, scope):
+                    yield chunk
+                    self.wire.count(len(chunk))
+                    self.wire.pace.check()
+            except _RangeRefusedError as exc:
+                uses_range, error = False, exc
+            except RegistryError as exc:
+                error = exc
+            else:
+                return
+            failures = 1 if sink.offset - mark >= _PROGRESS else failures + 1
+            mark = sink.offset
+            self.wire.rest(failures, error)
+
+    def _body(
+        self, url: str, what: str, blob: Descriptor, sink: Place, scope: Scope | None
+    ) -> Iterator[bytes]:
+        """Yield the bytes that ``sink`` lacks; it is restarted where the server sends all."""
+        start = sink.offset
+        if start >= blob.size > 0:
+            return
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        with self.ask(
+            "GET", url, scope=scope, what=what, headers=headers, expected={200, 206, 416}
+        ) as response:
+            _check_range(response, start, blob, what)
+            if start and response.status_code == 200:  # noqa: PLR2004 - Range is a SHOULD
+                sink.restart()
+                start = 0
+            left = blob.size - start
+            for chunk in answer.stream(response, what=what):
+                left -= len(chunk)
+                if left < 0:
+                    msg = f"{what}: longer than the {blob.size} bytes of its descriptor"
+                    raise IntegrityError(msg)
+                yield chunk
+            if left:
+                raise _too_short(response, what, left, blob)
+
+    def tags(self, repository: str, *, start: str = "") -> tuple[str, ...]:
+        """List the tags that begin with ``start``, all pages, in the registry's order.
+
+        A registry that lists in the order of text (the specification) is asked
+        for no page before or after those.
+        """
+        what = f"{self.host}/{repository}: tags"
+        after = f"&last={quote(start)}" if start else ""
+        url = f"{self.url(repository, 'tags', 'list')}?n={_PAGE}{after}"
+        found: list[str] = []
+        seen: set[str] = set()
+        while url and url not in seen:
+            seen.add(url)
+            page, url = self.wire.retry(partial(self._tags_page, url, repository, what))
+            found += (tag for tag in page if tag.startswith(start))
+            if start and page == sorted(page) and page and not page[-1].startswith(start):
+                url = url if page[-1] < start else ""
+            if len(found) > MAX_TAGS:
+                msg = f"{what}: more than {MAX_TAGS}"
+                raise RegistryError(msg)
+        return tuple(dict.fromkeys(found))
+
+    def referrers(self, repository: str, subject: Digest) -> tuple[Descriptor, ...] | None:
+        """List the manifests that name ``subject`` (OCI distribution-spec 1.1, "Referrers").
+
+        None where the registry does not know this question.
+        """
+        what = f"{self.host}/{repository}: referrers of {subject}"
+        url: str = self.url(repository, "referrers", str(subject))
+        found: list[Descriptor] = []
+        seen: set[str] = set()
+        while url and url not in seen:
+            seen.add(url)
+            try:
+                page, url = self.wire.retry(partial(self._referrers_page, url, repository, what))
+            except NotFoundError:
+                return None
+            except RegistryError as exc:
+                if exc.temporary or isinstance(exc, AuthError) or found:
+                    raise
+                return None
+            found += page
+            if len(found) > model.MAX_CHILDREN:
+                msg = f"{what}: more than {model.MAX_CHILDREN}"
+                raise RegistryError(msg)
+        return tuple(found)
+
+    def _referrers_page(
+        self, url: str, repository: str, what: str
+    ) -> tuple[tuple[Descriptor, ...], str]:
+        with self.ask(
+            "GET", url, scope=token.pull(repository), what=what,
+            headers={"Accept": media.OCI_INDEX},
+        ) as response:  # fmt: skip
+            kind = media.bare(response.headers.get("Content-Type", ""))
+            body = answer.read(response, what=what, max_bytes=model.MAX_BYTES)
+            following = _following(response, url, what)
+        if kind != media.OCI_INDEX:
+            # A page for people, which some registries have for every address.
+            raise NotFoundError(f"{what}: {kind[:100] or 'no type'}")
+        document = model.parse(body, media_type=kind, what=what)
+        return (document.manifests if isinstance(document, model.Index) else ()), following
+
+    def _tags_page(self, url: str, repository: str, what: str) -> tuple[list[str], str]:
+        with self.ask("GET", url, scope=token.pull(repository), what=what) as response:
+            body = answer.read(response, what=what, max_bytes=_MAX_TAGS_BYTES)
+            following = _following(response, url, what)
+        found = strictjson.load_object(body, what=what, max_bytes=_MAX_TAGS_BYTES)
+        tags = found.get("tags") or []
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            msg = f"{what}: not a list of tags"
+            raise IntegrityError(msg)
+        return tags, following
+
+    @contextlib.contextmanager
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        scope: Scope | None,
+        what: str,
+        headers: dict[str, str] | None = None,
+        body: Body | None = None,
+        expected: set[int] | None = None,
+        hints: Mapping[int, str] | None = None,
+    ) -> Iterator[Response]:
+        """Send one request with the Authorization that ``scope`` needs (None: without any).
+
+        ``hints`` has the next step for a refused status. A 401 is answered
+        once with a new token; the body is read a second time then.
+        """
+        accepted = expected or {200}
+        is_free = self._has_free_heads and method == "HEAD"
+        value = self._auth.header(scope) if scope is not None else None
+        first = accepted | {401} if scope is not None else accepted
+        with self.wire.exchange(
+            method, url, what=what, expected=first, headers=headers,
+            authorization=value, body=body, is_free=is_free, hints=hints,
+        ) as response:  # fmt: skip
+            if response.status_code != 401 or scope is None:  # noqa: PLR2004 - HTTP's own number
+                yield response
+                return
+            lines = response.raw.headers.getlist("WWW-Authenticate")
+        value = self._auth.answer(lines, scope, value)
+        if body is not None and not isinstance(body, bytes):
+            body.seek(0)
+        with self.wire.exchange(
+            method, url, what=what, expected=accepted, headers=headers,
+            authorization=value, body=body, is_free=is_free, hints=hints,
+        ) as response:  # fmt: skip
+            yield response
+
+    def url(self, repository: str, *parts: str) -> str:
+        """Return the address of something in a repository."""
+        return f"{self.base}/v2/{repository}/{'/'.join(parts)}"
+
+
+class _Place:
+    """How far a reader is that takes no byte twice; a `Place`."""
+
+    def __init__(self, start: int) -> None:
+        self.offset = self._done = start
+
+    def restart(self) -> None:
+        self.offset = 0
+
+    def advance(self, chunk: bytes) -> bytes:
+        """Go on by a chunk; return what of it the reader does not have."""
+        fresh = chunk[max(0, self._done - self.offset) :]
+        self.offset += len(chunk)
+        self._done += len(fresh)
+        return fresh
+
+
+class _RangeRefusedError(RegistryError):
+    """A part came that was not asked for; the next request is for the whole."""
+
+
+def _following(response: Response, url: str, what: str) -> str:
+    """Return the address of the next page, or nothing."""
+    link = _NEXT.search(response.headers.get("Link", ""))
+    following = urljoin(url, link[1]) if link else ""
+    if following and wire.origin(following) != wire.origin(url):
+        msg = f"{what}: the next page is on another host, refused"
+        raise RegistryError(msg)
+    return following
+
+
+def _joined(name: str | Digest) -> str:
+    return f"@{name}" if isinstance(name, Digest) else f":{name}"
+
+
+def _promised(response: Response, what: str) -> Digest | None:
+    text = response.headers.get("Docker-Content-Digest")
+    if not text:
+        return None
+    try:
+        return Digest.parse(text)
+    except IntegrityError as exc:
+        msg = f"{what}: Docker-Content-Digest: {exc.message}"
+        raise IntegrityError(msg) from exc
+
+
+def _check_range(response: Response, start: int, blob: Descriptor, what: str) -> None:
+    """Refuse a part other than the one asked for, and a length other than the descriptor's."""
+    if response.status_code == 416:  # noqa: PLR2004 - HTTP's own number
+        msg = f"{what}: the registry cannot go on at byte {start}"
+        raise _RangeRefusedError(msg, temporary=True)
+    if response.status_code == 206:  # noqa: PLR2004 - HTTP's own number
+        said = response.headers.get("Content-Range", "")
+        match = _CONTENT_RANGE.match(said)
+        whole = str(blob.size)
+        fits = match and (match[1], match[2]) == (str(start), str(blob.size - 1))
+        if not start or not match or not fits or match[3] not in {whole, "*"}:
+            msg = f"{what}: asked for bytes {start}-, got {said[:100]!r}, refused"
+            raise _RangeRefusedError(msg, temporary=True)
+        return
+    length = response.headers.get("Content-Length", "")
+    if length.isdigit() and int(length) != blob.size:
+        msg = f"{what}: the registry has {length} bytes, its descriptor says {blob.size}"
+        raise IntegrityError(msg)
+
+
+def _too_short(
+    response: Response, what: str, left: int, blob: Descriptor
+) -> RegistryError | IntegrityError:
+    """Tell a body that ends properly, and is wrong, from one that may have been cut."""
+    if "Content-Length" in response.headers or "Transfer-Encoding" in response.headers:
+        msg = f"{what}: {left} bytes shorter than the {blob.size} of its descriptor"
+        return IntegrityError(msg)
+    return RegistryError(f"{what}: the answer broke off", temporary=True)

@@ -1,0 +1,1 @@
+"""The image store: an OCI layout, and what fills and empties it."""

@@ -1,0 +1,1 @@
+"""Archives proved from their own bytes."""
