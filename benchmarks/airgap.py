@@ -1,176 +1,186 @@
 """Archives beside the recipes that they replace, as ratios of one run on generated images.
 
-``python benchmarks/airgap.py --megabytes 850`` takes images as large as ten of RKE2's. The peers
-get the tars that ``crane pull`` and ``docker save`` would have written, ready made: what they
-take to write them is not counted.
+``nox -s bench -- airgap --megabytes 850`` takes images as large as ten of RKE2's. Everything
+starts at the same docker-registry on this machine, and ends with an archive on the disk:
+
+- ours: ``rke2pack pull`` into an empty store, ``rke2pack airgap`` with an empty cache
+- crane: ``crane pull`` to one tar, ``zstd -T0 -16 --long=25`` (upstream's recipe; that upstream
+  sorts the tar in between is not counted)
+- docker: ``docker pull`` of each image, ``docker save``, zstd as before; and ``pigz`` of that tar
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import hashlib
-import io
 import json
 import os
 import shutil
-import subprocess
-import sys
-import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2pack.digest import Digest
-from rke2pack.oci import media
+import images
+import peers
+from images import MEGABYTE, Layer
+from peers import PROGRAM, Run
+
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.registry.access import Access
+from rke2pack.oci.registry.keychain import Keychain
+from rke2pack.oci.registry.upload import Uploader
 from rke2pack.oci.store.layout import Layout
 
-PROGRAM = [sys.executable, "-m", "rke2pack", "airgap", "--quiet"]
 ZSTD = ["zstd", "-T0", "-16", "--long=25", "-f", "-q"]
 PLATFORM = "linux/amd64"
-MEGABYTE = 1_000_000
-MIN_BINARY = 200_000
-WATCH = """
-import os, sys, time
-started = time.perf_counter()
-child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
-    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
-_, status, usage = os.wait4(child, 0)
-print(time.perf_counter() - started, usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
+ARCHIVE = "rke2-images-core.linux-amd64.tar"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a command took and made."""
+class Made:
+    """An archive and what it took to make it; ``alone`` is the time without the pull before."""
 
-    seconds: float
+    run: Run
     size: int
-    megabytes: int
+    alone: float = 0.0
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Measure, and print one line a figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="airgap", description=__doc__)
     parser.add_argument("--megabytes", type=int, default=80, help="size of all layers unpacked")
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--without-small", action="store_true", help="leave out the slow profile")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="rke2pack-bench-") as name:
-        bench = Bench(Path(name), options.images, options.megabytes)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="r2p-") as name, ExitStack() as stack:
+        root = Path(name)
+        host = stack.enter_context(peers.registry(root / "registry"))
+        bench = Bench(root, host, options.images, options.megabytes)
         print(f"{options.images} images, {options.megabytes} MB unpacked, {os.cpu_count()} cores")
-        bench.measure(is_with_small=not options.without_small)
+        bench.measure(
+            peers.crane(root),
+            stack.enter_context(peers.docker(root / "docker")),
+            is_with_small=not options.without_small,
+        )
 
 
 class Bench:
-    """Images, a tree that lists them, and the tars that the peers start from."""
+    """Images in a registry, and a tree that lists them."""
 
-    def __init__(self, root: Path, images: int, megabytes: int) -> None:
-        """Generate everything below ``root``."""
-        self.root = root
-        self.layout = Layout.open(root / "cache" / "store")
-        self.binaries = list(binaries(megabytes * MEGABYTE))
-        self.names = [f"docker.io/example/app{number}:v1" for number in range(images)]
-        self._put_images()
+    def __init__(self, root: Path, host: str, count: int, megabytes: int) -> None:
+        """Generate everything below ``root`` and push it."""
+        self.root, self.host = root, host
+        self.made = Layout.open(root / "made")
+        self.uploader = Uploader(Access(keychain=Keychain({})).registry(host))
+        self.repositories = [f"example/app{number}" for number in range(count)]
+        self.layers = images.layers(self.made, count + 2, megabytes)
+        for number in range(count):
+            self.push(number, self._parts(number))
         self._write_tree()
 
-    def measure(self, *, is_with_small: bool) -> None:
+    def measure(self, crane: Path | None, docker: list[str] | None, *, is_with_small: bool) -> None:
         """Run ours and theirs, and print the ratios."""
-        crane, docker = self._peer_tar("fast"), self._peer_tar("default")
-        cold = {"crane": peer([*ZSTD, str(crane), "-o", str(self.root / "crane.tar.zst")])}
-        cold["docker"] = peer([*ZSTD, str(docker), "-o", str(self.root / "docker.tar.zst")])
-        cold["pigz"] = peer(["sh", "-c", f"pigz -c {docker} > {self.root}/docker.tar.gz"])
-        for label, run in cold.items():
-            show(f"peer: {label}", run)
-        self._compare("fast", self._ours("fast", "zst"), cold["crane"])
-        default = self._ours("default", "zst")
-        self._compare("default", default, cold["crane"])
-        self._compare("default, beside the docker archive", default, cold["docker"])
-        self._compare("default .tar.gz after .tar.zst", self._ours("default", "gz"), cold["pigz"])
-        self._compare("nothing changed", self._ours("default", "zst"), cold["crane"])
+        theirs = {"crane": self._crane(crane)} if crane else {}
+        theirs |= self._docker(docker) if docker else {}
+        for label in ("crane", "docker"):
+            if label not in theirs:
+                print(f"no {label} on this machine: nothing is compared with it")
+        fast = self._cold("fast", "zst")
+        compare("fast", fast, theirs, "crane")
+        default = self._cold("default", "zst")
+        compare("default", default, theirs, "crane", "docker")
+        compare("nothing changed", self._again("default", "zst"), theirs, "crane")
+        compare("default .tar.gz after that", self._airgap("default", "gz"), theirs, "pigz")
         self._change_one()
-        self._compare("one image changed", self._ours("default", "zst"), cold["crane"])
-        self._forget()
-        self._compare("default .tar.gz, cold", self._ours("default", "gz"), cold["pigz"])
+        compare("one image changed", self._again("default", "zst"), theirs, "crane")
+        compare("default .tar.gz, cold", self._cold("default", "gz"), theirs, "pigz")
         if is_with_small:
-            self._compare("small, beside the docker archive", self._ours("small", "zst"),
-                          cold["docker"])  # fmt: skip
+            compare("small", self._cold("small", "zst"), theirs, "docker")
 
-    def _compare(self, label: str, ours: Run, theirs: Run) -> None:
-        show(label, ours)
-        size = (ours.size / theirs.size - 1) * 100
-        print(f"{'':<36} {theirs.seconds / ours.seconds:.1f}x as fast, size {size:+.1f} %")
-
-    def _ours(self, profile: str, form: str) -> Run:
-        output = self.root / "out" / profile
-        command = [*PROGRAM, "--tree", str(self.root / "tree"), "--output", str(output)]
-        command += ["--cache-dir", str(self.root / "cache"), "--profile", profile]
-        seconds, megabytes = timed([*command, "--format", form])
-        archive = output / f"rke2-images-core.linux-amd64.tar.{form}"
-        return Run(seconds=seconds, size=archive.stat().st_size, megabytes=megabytes)
-
-    def _peer_tar(self, profile: str) -> Path:
-        """Make the tar of a recipe: ours with the same layers is the same but for its order."""
-        self._ours(profile, "gz")
-        source = self.root / "out" / profile / "rke2-images-core.linux-amd64.tar.gz"
-        target = self.root / f"{profile}.tar"
-        with gzip.open(source) as packed, target.open("wb") as plain:
-            shutil.copyfileobj(packed, plain, MEGABYTE)
-        self._forget()
-        return target
-
-    def _forget(self) -> None:
+    def _cold(self, profile: str, form: str) -> Made:
+        """Pull into an empty store and build with an empty cache."""
+        shutil.rmtree(self.root / "cache", ignore_errors=True)
         shutil.rmtree(self.root / "out", ignore_errors=True)
-        for name in ("frames", "layers", "archives"):
-            shutil.rmtree(self.root / "cache" / name, ignore_errors=True)
+        return self._again(profile, form)
 
-    def _put_images(self) -> None:
-        """Put images that share two bases, each with binaries of its own."""
-        count = len(self.names)
-        tars = [layer_of(self.binaries[number :: count + 2]) for number in range(count + 2)]
-        with ThreadPoolExecutor() as pool:
-            layers = [
-                self._put_layer(*pair) for pair in zip(tars, pool.map(packed, tars), strict=True)
-            ]
-        for number, name in enumerate(self.names):
-            own = layer_of([(f"etc/{name}", name.encode() * 200)])
-            parts = [layers[number % 2], layers[number + 2], self._put_layer(own, packed(own))]
-            self._put_image(name, parts)
+    def _again(self, profile: str, form: str) -> Made:
+        pulled = peers.timed([*PROGRAM, "pull", *self.where, *self.endpoint])
+        made = self._airgap(profile, form)
+        print(f"  {profile} .tar.{form}: pull {pulled.seconds:.2f} s, "
+              f"airgap {made.run.seconds:.2f} s")  # fmt: skip
+        return Made(run=pulled + made.run, size=made.size, alone=made.run.seconds)
+
+    def _airgap(self, profile: str, form: str) -> Made:
+        output = self.root / "out" / profile
+        options = ["--output", output, "--profile", profile, "--format", form]
+        run = peers.timed([*PROGRAM, "airgap", *self.where, *options])
+        return Made(run=run, size=(output / f"{ARCHIVE}.{form}").stat().st_size)
+
+    @property
+    def where(self) -> list[str | Path]:
+        """The options that every command gets."""
+        return ["--quiet", "--tree", self.root / "tree", "--cache-dir", self.root / "cache"]
+
+    @property
+    def endpoint(self) -> list[str]:
+        """The options with which docker.io is asked here."""
+        return ["--endpoint", f"docker.io=http://{self.host}"]
+
+    def _crane(self, crane: Path) -> Made:
+        names = [f"{self.host}/{name}:v1" for name in self.repositories]
+        tar = self.root / "crane.tar"
+        pulled = peers.timed([crane, "pull", "--platform", PLATFORM, *names, tar])
+        packed = self._zstd(tar)
+        print(f"  crane: pull {pulled.seconds:.2f} s, zstd {packed.run.seconds:.2f} s")
+        return Made(run=pulled + packed.run, size=packed.size)
+
+    def _docker(self, docker: list[str]) -> dict[str, Made]:
+        names = [f"{self.host}/{name}:v1" for name in self.repositories]
+        tar, gz = self.root / "docker.tar", self.root / "docker.tar.gz"
+        pull = " && ".join(f"{' '.join(docker)} pull -q {name}" for name in names)
+        pulled = peers.timed(["sh", "-c", pull])
+        saved = peers.timed([*docker, "save", "-o", tar, *names])
+        packed = self._zstd(tar)
+        print(f"  docker: pull {pulled.seconds:.2f} s, save {saved.seconds:.2f} s, "
+              f"zstd {packed.run.seconds:.2f} s")  # fmt: skip
+        pigz = peers.timed(["sh", "-c", f"pigz -c {tar} > {gz}"])
+        return {
+            "docker": Made(run=pulled + saved + packed.run, size=packed.size),
+            "pigz": Made(run=pigz, size=gz.stat().st_size),
+        }
+
+    def _zstd(self, tar: Path) -> Made:
+        target = tar.with_name(f"{tar.name}.zst")
+        run = peers.timed([*ZSTD, tar, "-o", target])
+        return Made(run=run, size=target.stat().st_size)
+
+    def _parts(self, number: int) -> list[Layer]:
+        """Return one of two bases, a layer of its own, and a small one as every image has."""
+        small = images.layer_of([(f"etc/app{number}", f"app{number}".encode() * 200)])
+        own = images.put_layer(self.made, small, images.packed(small))
+        return [self.layers[number % 2], self.layers[number + 2], own]
 
     def _change_one(self) -> None:
-        """Change one binary of one image, as a new patch release does."""
-        name = self.names[-1]
-        count = len(self.names)
-        files = [(n, data[:5000] + b"changed" + data[5007:]) for n, data in
-                 self.binaries[count + 1 :: count + 2]]  # fmt: skip
-        tar = layer_of(files)
-        self._put_image(name, [self._put_layer(tar, packed(tar))])
+        """Give one image another binary, as a patch release does."""
+        number = len(self.repositories) - 1
+        blob = self.made.path(self.layers[-1].blob.digest).read_bytes()
+        tar = bytearray(images.unpacked(blob))
+        tar[5000:5007] = b"changed"
+        changed = bytes(tar)
+        layer = images.put_layer(self.made, changed, images.packed(changed))
+        self.push(number, [self.layers[number % 2], layer])
 
-    def _put_layer(self, tar: bytes, data: bytes) -> tuple[Digest, dict[str, object]]:
-        kind = f"{media.OCI_LAYER}+gzip"
-        blob = Descriptor(media_type=kind, digest=self.layout.put(data), size=len(data))
-        return Digest.of(tar), blob.to_json()
+    def push(self, number: int, parts: list[Layer]) -> None:
+        """Push an image, under the tag that the tree lists."""
+        repository = self.repositories[number]
+        described = images.put_manifest(self.made, "amd64", parts)
+        manifest = self.made.document(described)
+        for blob in images.blobs(manifest):
+            self._push_blob(repository, blob)
+        self.uploader.push_manifest(repository, manifest, "v1")
 
-    def _put_image(self, name: str, layers: Sequence[tuple[Digest, dict[str, object]]]) -> None:
-        rootfs = {"type": "layers", "diff_ids": [str(diff_id) for diff_id, _ in layers]}
-        config = as_json({"os": "linux", "architecture": "amd64", "rootfs": rootfs})
-        described = Descriptor(
-            media_type=media.OCI_CONFIG, digest=self.layout.put(config), size=len(config)
-        )
-        raw = as_json(
-            {
-                "schemaVersion": 2,
-                "mediaType": media.OCI_MANIFEST,
-                "config": described.to_json(),
-                "layers": [blob for _, blob in layers],
-            }
-        )
-        root = Descriptor(media_type=media.OCI_MANIFEST, digest=self.layout.put(raw), size=len(raw))
-        self.layout.tag({name: root})
+    def _push_blob(self, repository: str, blob: Descriptor) -> None:
+        self.uploader.push_blob(repository, blob, self.made.path(blob.digest))
 
     def _write_tree(self) -> None:
         folder = self.root / "tree" / "charts-manifest"
@@ -185,89 +195,19 @@ class Bench:
         (folder / "versions.env").write_text("KUBERNETES_VERSION=v1.32.4\n")
         repositories = [{"name": "home", "url": "https://charts.example.com"}]
         (folder / "repositories.yaml").write_text(json.dumps({"repositories": repositories}))
-        lines = "".join(f"{name}\n" for name in self.names)
+        lines = "".join(f"docker.io/{name}:v1\n" for name in self.repositories)
         (self.root / "tree" / "images.txt").write_text(f"# component: core\n{lines}")
 
 
-def binaries(wanted: int) -> Iterator[tuple[str, bytes]]:
-    """Yield this machine's programs and libraries, largest not first, up to ``wanted`` bytes.
-
-    Where they do not suffice, they come again with other bytes in between.
-    """
-    folders = [Path(name) for name in ("/usr/local", "/usr/bin", "/usr/sbin", "/usr/lib")]
-    found = [path for folder in folders for path in folder.rglob("*") if is_program(path)]
-    found.sort(key=lambda path: hashlib.sha256(str(path).encode()).digest())
-    for turn in range(100):
-        for path in found:
-            data = path.read_bytes()[:wanted]
-            wanted -= len(data)
-            salt = hashlib.sha256(f"{turn}".encode()).digest()
-            yield (
-                f"{turn}{path}",
-                data
-                if turn == 0
-                else bytes(
-                    b"".join(
-                        data[start : start + 4000] + salt for start in range(0, len(data), 4000)
-                    )
-                ),
-            )
-            if not wanted:
-                return
-
-
-def is_program(path: Path) -> bool:
-    """Whether a file is an ELF file of some size."""
-    if path.is_symlink() or not path.is_file() or path.stat().st_size < MIN_BINARY:
-        return False
-    with path.open("rb") as handle:
-        return handle.read(4) == b"\x7fELF"
-
-
-def layer_of(files: Sequence[tuple[str, bytes]]) -> bytes:
-    """Return a layer's tar."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def packed(tar: bytes) -> bytes:
-    """Return a layer as registries have it."""
-    return gzip.compress(tar, 6, mtime=0)
-
-
-def peer(command: Sequence[str]) -> Run:
-    """Run a peer; its output is its last argument's file or what the shell redirects to."""
-    seconds, megabytes = timed(command)
-    output = Path(command[-1].rpartition("> ")[2])
-    return Run(seconds=seconds, size=output.stat().st_size, megabytes=megabytes)
-
-
-def timed(command: Sequence[str]) -> tuple[float, int]:
-    """Run a command; return its wall time in seconds and its largest memory in MB."""
-    # A child's figure begins with its parent's size, so a small process stands between.
-    watched = [sys.executable, "-c", WATCH, *command]
-    done = subprocess.run(watched, check=False, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"{command[0]}: ended with {done.returncode}")
-    seconds, kilobytes = done.stdout.split()
-    return float(seconds), int(kilobytes) * 1024 // MEGABYTE
-
-
-def show(label: str, run: Run) -> None:
-    """Print one run."""
-    size = f"{run.size / MEGABYTE:.1f} MB"
-    print(f"{label:<36} {run.seconds:7.2f} s  {size:>10}  {run.megabytes:>4} MB memory")
-
-
-def as_json(document: Mapping[str, object]) -> bytes:
-    """Return a document's bytes."""
-    return json.dumps(document).encode()
-
-
-if __name__ == "__main__":
-    main()
+def compare(label: str, ours: Made, theirs: dict[str, Made], *names: str) -> None:
+    """Print ours, and theirs beside it."""
+    run = ours.run
+    size = f"{ours.size / MEGABYTE:.1f} MB"
+    print(f"{label:<28} {run.seconds:7.2f} s  {size:>9}  {run.megabytes:>4} MB memory")
+    for name in names:
+        if name in theirs:
+            peer = theirs[name]
+            ratio, more = peer.run.seconds / run.seconds, (ours.size / peer.size - 1) * 100
+            alone = f" ({peer.run.seconds / ours.alone:.1f}x without pull)" if ours.alone else ""
+            print(f"    {name} {peer.run.seconds:.2f} s, {peer.size / MEGABYTE:.1f} MB: "
+                  f"{ratio:.1f}x as fast{alone}, size {more:+.1f} %")  # fmt: skip

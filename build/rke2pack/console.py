@@ -12,7 +12,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,15 @@ class Console:
         """Write a line of the summary."""
         if self.verbosity >= 0:
             self._styled(text, "")
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Write a table: the first column to the left, the others to the right."""
+        every = [tuple(header), *map(tuple, rows)]
+        widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+        for number, row in enumerate(every):
+            cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+            text = "  ".join((row[0].ljust(widths[0]), *cells)).rstrip()
+            (self.line if number else self.step)(text)
 
     def detail(self, text: str) -> None:
         """Write a line that only ``-v`` shows."""

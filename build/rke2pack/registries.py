@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from rke2pack.oci.registry.access import Access
 from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.store.layout import VERSION, VERSION_FILE, Layout
 from rke2pack.options import current_app
+from rke2pack.progress import as_size
 from rke2pack.settings import Settings
 
 _WORTH_TELLING = 5.0
@@ -146,6 +147,18 @@ def _notifier(console: Console) -> Callable[[str, float], None]:
             console.line(f"{host}: waiting {seconds:.0f} s, as asked")
 
     return notify
+
+
+def tell_sums(console: Console, images: Iterable[tuple[str, int | None]]) -> None:
+    """Write a table of the images' statuses; their sizes where they are known."""
+    sums: dict[str, list[int | None]] = {}
+    for status, size in images:
+        sums.setdefault(status, []).append(size)
+    rows = [
+        (status, str(len(sizes)), as_size(sum(filter(None, sizes))) if any(sizes) else "")
+        for status, sizes in sorted(sums.items())
+    ]
+    console.table(("status", "images", "bytes"), rows)
 
 
 def tell_failed(console: Console, name: str, error: PackError) -> None:

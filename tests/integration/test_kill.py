@@ -106,6 +106,8 @@ def test_kill_at_random_moments_leaves_old_or_new(
         if with_group:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
+        # The machine may be quicker or slower than it was when the whole run was timed.
+        duration *= 1.02 if with_group else 0.85
         code = cli.run(["images", "--check", "--quiet", *options(tree, charts, cache)])
         assert code == 0, f"kill {number}: versions and lists do not fit"
         state = content(tree)

@@ -146,3 +146,12 @@ def test_stdout_that_takes_nothing_is_an_error(target: str, reason: int) -> None
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr == f"cannot write to stdout: {os.strerror(reason)}\n"
+
+
+def test_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().table(
+        ("status", "images", "bytes"), [("copied", "12", "1.2 GB"), ("failed", "1", "")]
+    )
+    assert capsys.readouterr().err == (
+        "status  images   bytes\ncopied      12  1.2 GB\nfailed       1\n"
+    )

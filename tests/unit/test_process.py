@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rke2pack import process
-from rke2pack.errors import ToolError
+from rke2pack.errors import IntegrityError, ToolError
 
 
 def test_output_and_exit_code_are_returned() -> None:
@@ -33,3 +36,44 @@ def test_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_program_is_found_by_name_and_by_path() -> None:
     assert process.find("git").name == "git"
     assert process.find(sys.executable) == Path(sys.executable)
+
+
+def test_program_is_fed_piece_by_piece() -> None:
+    program = "import sys; print(len(sys.stdin.buffer.read())); sys.exit(4)"
+    done = process.feed([sys.executable, "-c", program], (bytes(1000) for _ in range(1000)))
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (4, b"1000000", b"")
+
+
+def test_program_that_stops_reading_still_says_why() -> None:
+    program = "import os, sys; os.close(0); sys.stderr.write('enough')"
+    done = process.feed([sys.executable, "-c", program], (bytes(100_000) for _ in range(100)))
+    assert (done.returncode, done.stderr) == (0, b"enough")
+
+
+def test_what_the_input_raises_ends_the_program(tmp_path: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"x"
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.01)
+        raise IntegrityError("cut short")
+
+    program = f"""
+import os, pathlib, sys
+path = pathlib.Path({str(tmp_path)!r})
+(path / "new").write_text(str(os.getpid()))
+(path / "new").rename(path / "pid")
+sys.stdin.buffer.read()
+import time
+time.sleep(600)
+"""
+    with pytest.raises(IntegrityError, match="cut short"):
+        process.feed([sys.executable, "-c", program], chunks())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_fed_program_that_does_not_end_is_ended() -> None:
+    with pytest.raises(ToolError, match=r": not finished after 0 s$"):
+        process.feed([sys.executable, "-c", "import time; time.sleep(60)"], [], timeout=0.2)
+    with pytest.raises(ToolError, match=r"^cannot run /nowhere/none: "):
+        process.feed(["/nowhere/none"], [])

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from rke2pack.cli import run
 from rke2pack.oci.pack.splice import Format, ProfileName
 from tests.compatibility import reads
 from tests.integration.archives.conftest import FORMATS, PROFILES, Consumer, Made, started
@@ -103,6 +104,26 @@ def test_every_platform_is_imported(make: Make, containerd2: Consumer) -> None:
     for digest in named.values():
         manifest = json.loads(containerd2.run("content", "get", digest))
         assert all(blob["digest"] in listed for blob in (manifest["config"], *manifest["layers"]))
+
+
+@every_profile
+def test_level_import_passes(
+    make: Make, socket: Path, programs: Path, tmp_path: Path, profile: ProfileName
+) -> None:
+    client = Consumer(command=(str(programs / "ctr"), "--address", str(socket)))
+    code = run(
+        [
+            *("validate", "--level", "import", "--runtime", "containerd", "--tree", str(tmp_path)),
+            *("--containerd-address", str(socket), "--ctr", str(programs / "ctr")),
+            *("--system-default-registry", "registry.example.com"),
+            str(make(profile, "zst").path),
+        ]
+    )
+    assert code == 0
+    report = json.loads((tmp_path / "dist" / "validate" / "report.json").read_text())
+    passed = {each["check"] for each in report["results"] if each["status"] == "passed"}
+    assert {"import", "name", "digest", "layers", "unpack", "tags"} <= passed
+    assert "rke2pack-" not in client.run("namespaces", "ls")
 
 
 def checked(containerd: Consumer) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from rke2pack.oci.pack.splice import Format, ProfileName
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import scan as scans
+from tests.compatibility import reads, refuses
 from tests.integration.archives.conftest import Consumer
 from tests.unit.oci.imaging import layer, put_image
 from tests.unit.oci.packing import pack
@@ -78,6 +79,7 @@ def names(containerd: Consumer) -> dict[str, str]:
     return {row.split()[0]: row.split()[2] for row in rows}
 
 
+@reads("ctr images import, check, unpack", "delta after its base")
 @pytest.mark.parametrize("snapshotter", SNAPSHOTTERS)
 @pytest.mark.parametrize("form", ["zst", "gz"])
 @pytest.mark.parametrize("profile", ["fast", "default"])
@@ -111,6 +113,7 @@ def test_it_stays_whole_after_the_old_name_is_removed(
     assert set(checked(containerd, "native").values()) == {("complete", "true")}
 
 
+@refuses("ctr images import, check, unpack", "delta alone", "needs its base")
 @pytest.mark.parametrize("profile", ["fast", "default"])
 def test_without_the_base_containerd_fails_and_verify_says_why(
     release: Callable[[ProfileName, Format], Release], containerd: Consumer, profile: ProfileName

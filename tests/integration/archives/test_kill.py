@@ -65,7 +65,10 @@ def test_killed_run_leaves_no_half_archive_and_is_taken_up(tmp_path: Path, form:
         process = subprocess.Popen(command(cache))
         time.sleep(chance.uniform(0.05, took * 1.1))
         process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        was_killed = process.wait() == -signal.SIGKILL
+        killed += was_killed
+        # The machine may be quicker or slower than it was when the whole run was timed.
+        took *= 1.02 if was_killed else 0.85
         found = archives(cache)
         assert all(expected[name] == digest for name, digest in found.items())
         if len(found) == len(expected):

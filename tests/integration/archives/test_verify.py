@@ -16,6 +16,7 @@ from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import nodeimport
 from rke2pack.oci.verify import scan as scans
 from rke2pack.oci.verify.checks import Verified
+from tests.compatibility import reads
 from tests.integration.archives.conftest import FORMATS, PROFILES, Consumer, Made
 
 Make = Callable[..., Made]
@@ -61,6 +62,7 @@ def test_archives_of_ours_pass_in_every_profile_and_format(make: Make) -> None:
                 assert found.findings == ()
 
 
+@reads("rke2pack verify", "skopeo oci-archive:")
 @pytest.mark.parametrize("packing", ["", "gzip", "zstd"])
 def test_oci_archive_of_skopeo_with_a_full_name(
     skopeo: Consumer, source: str, tmp_path: Path, program: Callable[[str], str], packing: str
@@ -90,6 +92,7 @@ def test_oci_archive_of_skopeo_with_a_tag_alone_gives_nodes_no_name(
     assert set(taken(path, tmp_path / "s")) == {"v0"}
 
 
+@reads("rke2pack verify", "skopeo docker-archive:")
 def test_docker_archive_of_skopeo(skopeo: Consumer, source: str, tmp_path: Path) -> None:
     path = tmp_path / "images.tar"
     skopeo.run("copy", "--quiet", source, f"docker-archive:{path}:{NAME}")
@@ -100,6 +103,7 @@ def test_docker_archive_of_skopeo(skopeo: Consumer, source: str, tmp_path: Path)
     assert manifest.config.digest == found.images[0].config
 
 
+@reads("rke2pack verify", "docker save")
 def test_docker_save(make: Make, docker: Consumer, tmp_path: Path) -> None:
     loaded = docker.run("load", "--input", make("default", "gz").path)
     names = [line.rpartition("image: ")[2] for line in loaded.splitlines() if "image: " in line]
@@ -119,6 +123,7 @@ def test_docker_save(make: Make, docker: Consumer, tmp_path: Path) -> None:
     assert {n.removeprefix("docker.io/"): str(m.config.digest) for n, m in manifests.items()} == ids
 
 
+@reads("rke2pack verify", "ctr images export")
 def test_export_of_containerd_with_every_platform(
     make: Make, containerd: Consumer, tmp_path: Path
 ) -> None:

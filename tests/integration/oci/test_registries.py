@@ -16,6 +16,7 @@ from rke2pack.oci.registry.access import Access
 from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.registry.upload import Uploader
 from rke2pack.oci.store.layout import Layout
+from tests.compatibility import reads, refuses
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, Made
 from tests.contract.oci.runner import Answer, listing, run
@@ -106,6 +107,7 @@ def test_pulled_images_are_read_by_skopeo(
     assert again.json["totals"]["requests"] == 4
 
 
+@refuses("skopeo oci:", "image store", "Docker manifests")
 def test_skopeo_passes_over_docker_manifests_of_a_layout(
     pushed: RealRegistry, skopeo: Skopeo, made: dict[str, Made], tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_skopeo_passes_over_docker_manifests_of_a_layout(
     assert found.digest == made["gamma"].digest
 
 
+@reads("skopeo oci:", "image store")
 def test_skopeo_copies_out_of_the_store(
     pushed: RealRegistry, skopeo: Skopeo, made: dict[str, Made], tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.oci.store.layout import Layout
+from tests.compatibility import reads
 from tests.contract.oci.images import Made
 from tests.contract.oci.runner import Answer, run
 from tests.integration.archives.conftest import Consumer
@@ -36,6 +37,7 @@ def skopeo_options(served: Served, cert_dir: Path, side: str = "") -> list[str |
     return [f"--{side}cert-dir", cert_dir, f"--{side}creds", f"{USER}:{PASSWORD}"]
 
 
+@reads("skopeo docker://", "serve")
 def test_skopeo_reads_every_image_by_its_digest(
     served: Served, skopeo: Skopeo, made: dict[str, Made], tmp_path: Path
 ) -> None:
@@ -62,6 +64,7 @@ def test_skopeo_copies_whole_images(
             assert (target / digest.hex).read_bytes() == data
 
 
+@reads("docker pull", "serve")
 def test_docker_pulls(
     served: Served, docker: Consumer, made: dict[str, Made], tmp_path: Path
 ) -> None:
@@ -84,6 +87,7 @@ def test_docker_without_a_password_is_refused(private: Served, docker: Consumer)
     assert "this server speaks TLS, use https" in tried.stderr
 
 
+@reads("ctr images pull", "serve")
 def test_containerd_pulls(
     served: Served, containerd: Consumer, made: dict[str, Made], tmp_path: Path
 ) -> None:
@@ -127,6 +131,7 @@ def pull(served: Served, cache: Path, names: Iterable[str], *more: str | Path) -
     return run(arguments, credentials if served.authority else {})
 
 
+@reads("rke2pack pull", "serve")
 def test_our_own_pull_brings_the_same_store(
     served: Served, store: Layout, made: dict[str, Made], tmp_path: Path
 ) -> None:

@@ -70,8 +70,8 @@ def validate(tmp_path: Path, rke2pack: Rke2pack) -> Validate:
     return call
 
 
-def with_objects(name: str, *bodies: Mapping[str, Any], **metadata: object) -> dict[str, str]:
-    files = chart(name, "1.0.000", **metadata)
+def with_objects(name: str, *bodies: Mapping[str, Any]) -> dict[str, str]:
+    files = chart(name, "1.0.000")
     for number, body in enumerate(bodies):
         files[f"templates/{number}.yaml"] = json.dumps(body)
     return files
@@ -145,7 +145,7 @@ def test_only_the_asked_row_and_chart_are_told(build: Build, validate: Validate)
         (["--old", "a"], "--old 'a': expected CHART=VERSION", "write it as"),
         (["--from", "nope"], "not in a git checkout", "name the folder of a tree"),
         (["--matrix", "nope.yaml"], "nope.yaml: no such file", "check the path"),
-        (["--level", "moon"], "'moon' is not 'static'", "see"),
+        (["--level", "moon"], "'moon' is not one of", "see"),
     ],
 )
 def test_wrong_call_is_refused_with_the_next_step(
@@ -197,18 +197,21 @@ def test_rows_of_a_file_of_ones_own_come_beside_the_trees(
         (
             {"annotations": {"catalog.cattle.io/kube-version": "new"}},
             ("warning", "kube-version"),
-            "rows old, new",
+            "rows old",
         ),
     ],
 )
 def test_chart_that_excludes_a_row_is_a_finding_and_no_skip(
-    build: Build, validate: Validate, metadata: dict[str, object], finding: object, rows: str
+    build: Build, validate: Validate, metadata: dict[str, Any], finding: tuple[str, str], rows: str
 ) -> None:
-    build(chart("a", "1.0.000", image=IMAGE, **metadata))
+    files = chart("a", "1.0.000", image=IMAGE, **metadata)
+    files["Chart.yaml"] = files["Chart.yaml"].replace("annotations: {", "annotations: \n  ")
+    files["Chart.yaml"] = files["Chart.yaml"].replace("}", "")
+    build(files)
     answer = validate("--fail-on", "warning")
     assert answer.code == 7
     assert finding in found(answer)
-    told = next(each for each in answer.json["findings"] if each["check"] == finding[1])  # type: ignore[index]
+    told = next(each for each in answer.json["findings"] if each["check"] == finding[1])
     assert rows in told["got"]
     assert validate().code == (7 if finding == ("error", "kube-version") else 0)
 
@@ -261,6 +264,68 @@ def test_image_of_another_kubernetes_version_is_only_told(build: Build, validate
         "info",
         "a 1.0.000: docker.io/rancher/a:v31",
     )
+
+
+def test_image_that_no_chart_names_is_checked_with_its_component(
+    build: Build, validate: Validate
+) -> None:
+    tree = build(chart("a", "1.0.000", image=IMAGE))
+    path = tree / "charts-manifest/components.yaml"
+    rules = json.loads(path.read_text())
+    rules["components"][0]["images"] = [{"image": "rancher/pause:3.6", "reason": "it is so"}]
+    path.write_text(json.dumps(rules))
+    answer = validate()
+    assert [each["subject"] for each in answer.json["findings"]] == [
+        "component core: docker.io/rancher/pause:3.6"
+    ]
+    failed = {r["subject"] for r in answer.json["results"] if r["status"] == "failed"}
+    assert failed == {"old: component core", "new: component core"}
+
+
+def test_line_that_only_the_trees_kubernetes_version_needs_is_no_line_too_many(
+    build: Build, validate: Validate
+) -> None:
+    build(chart("a", "1.0.000", image="rancher/a:v{{ .Capabilities.KubeVersion.Minor }}"))
+    answer = validate("--row", "old", "--fail-on", "warning")
+    assert answer.code == 0, answer.err
+
+
+def test_lines_of_a_chart_that_does_not_render_are_not_called_unneeded(
+    build: Build, validate: Validate
+) -> None:
+    broken = chart("a", "1.0.000", image=IMAGE)
+    broken["templates/x.yaml"] = '{{ fail "no" }}'
+    build(broken, images=f"docker.io/{IMAGE}")
+    assert found(validate()) == {("error", "render")}
+
+
+def test_image_without_a_tag_is_a_finding(build: Build, validate: Validate) -> None:
+    build(chart("a", "1.0.000", image="rancher/a"), images="docker.io/x/y:v1")
+    answer = validate()
+    assert ("error", "image") in found(answer)
+    told = next(each for each in answer.json["findings"] if each["severity"] == "error")
+    assert "an image without a tag cannot be listed" in told["got"]
+
+
+def test_chart_that_is_wrong_everywhere_is_told_in_bounds(build: Build, validate: Validate) -> None:
+    many = [
+        changed(changed(objects.service(), "metadata.name", f"x{n}"), "spec.type", "no")
+        for n in range(1_200)
+    ]
+    build(with_objects("a", {"apiVersion": "v1", "kind": "List", "items": many}))
+    answer = validate("--row", "new", "--dry-run")
+    assert answer.code == 7
+    assert len(answer.json["findings"]) < 1_100
+    assert "at most 1000 problems" in {each["expected"] for each in answer.json["findings"]}
+
+
+def test_chart_that_is_removed_cannot_be_asked_for(build: Build, validate: Validate) -> None:
+    tree = build(chart("a", "1.0.000", image=IMAGE))
+    versions = tree / "charts-manifest/chart_versions.yaml"
+    versions.write_text(versions.read_text().replace("1.0.000", "0.0.0"))
+    answer = validate("--chart", "a")
+    assert answer.code == 2
+    assert answer.json["error"]["message"].startswith("a: is bundled as removed")
 
 
 def test_image_without_the_registry_setting_and_floating_tag_are_findings(
@@ -335,7 +400,7 @@ def test_upgrade_from_an_older_version_is_checked(
 ) -> None:
     tree = build(*moved(), images="docker.io/x/y:v1")
     assert ("error", "upgrade") not in found(validate())
-    for arguments in (["--old", "a=1.0.000"], ["--old", "a=1.0"]):
+    for arguments in (["--old", "a=1.0.000"], ["--old", "a=1.0.0"]):
         assert ("error", "upgrade") in found(validate(*arguments))
     before = tmp_path / "before"
     shutil.copytree(tree, before)
@@ -346,6 +411,28 @@ def test_upgrade_from_an_older_version_is_checked(
     told = next(each for each in answer.json["findings"] if each["check"] == "upgrade")
     assert told["got"].startswith("spec.selector: {")
     assert ("error", "upgrade") not in found(validate("--from", tree))
+
+
+def test_upgrade_renders_each_side_once_and_is_kept(
+    build: Build, validate: Validate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(*moved(), images="docker.io/x/y:v1")
+    calls: list[str] = []
+    real = SdkRenderer.template
+
+    def counted(self: SdkRenderer, chart: Any, *rest: Any, **options: Any) -> Any:  # noqa: ANN401
+        calls.append(f"{chart.version} {options['kube_version']}")
+        return real(self, chart, *rest, **options)
+
+    monkeypatch.setattr(SdkRenderer, "template", counted)
+    first = validate("--old", "a=1.0.000").json["findings"]
+    assert sorted(set(calls)) == sorted(calls)
+    assert len(calls) == 4
+    assert validate("--old", "a=1.0.000").json["findings"] == first
+    assert len(calls) == 4
+    for path in (tmp_path / "cache/validate/steps").iterdir():
+        path.write_text("[3]")
+    assert validate("--old", "a=1.0.000").json["findings"] == first
 
 
 def test_upgrade_from_a_revision_is_checked(build: Build, validate: Validate) -> None:
@@ -381,6 +468,32 @@ def test_values_of_a_user_are_rendered_and_judged(
     assert answer.code == 2
     assert answer.json["error"]["hint"] == "name the chart with --chart"
     assert validate("--chart", "a", "--values", own, "--values", own).code == 2
+
+
+def test_option_for_a_chart_that_is_not_validated_is_refused(
+    build: Build, validate: Validate, tmp_path: Path
+) -> None:
+    build(chart("a", "1.0.000", image=IMAGE), chart("b", "1.0.000", image="rancher/b:v1"))
+    answer = validate("--chart", "b", "--old", "a=1.0.000")
+    assert answer.code == 2
+    assert answer.json["error"]["message"] == "--old a=1.0.000: this call does not validate a"
+    own = tmp_path / "own.yaml"
+    own.write_text(json.dumps({"kind": "HelmChartConfig", "metadata": {"name": "a"}}))
+    answer = validate("--chart", "b", "--values", own)
+    assert answer.code == 2
+    assert "is for a, which this call does not validate" in answer.json["error"]["message"]
+    own.write_text("a: b: c")
+    assert validate("--chart", "b", "--values", own).code == 2
+
+
+def test_upgrade_from_a_version_that_does_not_render_is_a_finding(
+    build: Build, validate: Validate
+) -> None:
+    old = chart("a", "1.0.000") | {"templates/x.yaml": '{{ fail "too old" }}'}
+    build(chart("a", "1.1.000", image=IMAGE), old)
+    answer = validate("--old", "a=1.0.000")
+    assert found(answer) == {("error", "upgrade")}
+    assert "too old" in answer.json["findings"][0]["got"]
 
 
 def test_allowed_finding_is_explained_and_unused_entry_is_told(
@@ -491,3 +604,30 @@ def test_prime_has_no_list_to_compare_with_and_says_so(build: Build, validate: V
     assert answer.code == 0, answer.err
     skipped = [r for r in answer.json["results"] if r["check"] == "image"]
     assert {each["status"] for each in skipped} == {"skipped"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("a.tar",), "ARCHIVE: is not for level static"),
+        (("--runtime", "docker"), "--runtime: is not for level static"),
+        (("--level", "import", "--row", "old"), "--row: is not for level import"),
+        (("--level", "import", "--component", "core"), "--component: is not for level import"),
+    ],
+)
+def test_option_of_another_level_is_refused(
+    rke2pack: Rke2pack, arguments: tuple[str, ...], told: str
+) -> None:
+    answer = rke2pack("validate", *arguments)
+    assert answer.code == 2
+    assert f"error: {told}" in answer.err
+
+
+def test_folder_without_archives_is_named(rke2pack: Rke2pack, tmp_path: Path) -> None:
+    answer = rke2pack("validate", "--level", "import", tmp_path)
+    assert answer.code == 2
+    assert f"{tmp_path}: holds no archive" in answer.err
+    absent = rke2pack("validate", "--level", "import", "--tree", tmp_path)
+    assert absent.code == 2
+    assert f"{tmp_path}/dist/artifacts: no such folder" in absent.err
+    assert "hint: build the archives with 'rke2pack airgap', or name them" in absent.err

@@ -57,14 +57,14 @@ def encode(
 ) -> Generator[Frame[_Key]]:
     """Yield the frames of all jobs in order, then for each job one without data.
 
-    Holds at most ``workers`` pieces under way and one being read. An error of
-    a stream ends it.
+    Holds at most ``workers`` pieces under way, one that waits for them, and one
+    being read. An error of a stream ends it.
     """
     waiting: deque[tuple[_Key, Future[bytes] | None]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for job in jobs:
             for piece in split(job.chunks, size=size):
-                while sum(future is not None for _, future in waiting) >= workers:
+                while sum(future is not None for _, future in waiting) > workers:
                     yield _frame(*waiting.popleft())
                 waiting.append((job.key, pool.submit(job.coding.encode, piece)))
                 del piece  # the worker drops it as soon as it is done

@@ -54,7 +54,7 @@ def recipe(profile: ProfileName, form: Format) -> Recipe:
     keeps = profile == "fast"
     if form == "gz":
         return Recipe(keeps_blobs=keeps, splices=True, plain=Gzip(level=6), packed=Gzip(level=0))
-    level = {"fast": 3, "default": 9, "small": 16}[profile]
+    level = {"fast": 3, "default": 8, "small": 16}[profile]
     return Recipe(
         keeps_blobs=keeps,
         splices=False,

@@ -127,6 +127,7 @@ def command(
                 work.write_list(names)
         work.write_sums()
         FrameCache(cache=cache).prune(now=time.time(), days=_KEPT_DAYS)
+    work.tell_sums()
     console.findings(work.all_findings)
     console.document(work.document())
     work.fail()

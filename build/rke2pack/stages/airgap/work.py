@@ -24,7 +24,7 @@ from rke2pack.oci.pack.splice import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.names import Store
-from rke2pack.progress import Meter
+from rke2pack.progress import Meter, as_size
 from rke2pack.stages.airgap.plan import Target
 
 _SUM = re.compile(r"(?P<sum>[0-9a-f]{64})  (?P<name>[^/\s]+)\Z")
@@ -112,6 +112,17 @@ class Work:
                     sums[each.path.name] = each.written.digest.hex
             lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
             files.write_changed(path, lines.encode())
+
+    def tell_sums(self) -> None:
+        """Write how many files have each status, and their size."""
+        rows = []
+        for status in sorted({each.status for each in self.products}):
+            sizes = [p.written.size for p in self.products if p.status == status and p.written]
+            count = sum(each.status == status for each in self.products)
+            rows.append((status, str(count), as_size(sum(sizes)) if sizes else ""))
+        if self.incomplete:
+            rows.append(("not built", str(len(dict.fromkeys(self.incomplete))), ""))
+        self.console.table(("status", "files", "bytes"), rows)
 
     def document(self) -> Mapping[str, Any]:
         """Return the document of ``--json``."""

@@ -64,12 +64,10 @@ def report(
         totals["planned"] = sum(outcome.status == "planned" for outcome in outcomes)
         totals["planned_requests"] = requests + planned.requests
         totals["planned_bytes"] = planned.bytes
-    counts = ", ".join(f"{totals[s]} {s}" for s in _STATUSES if totals.get(s))
+    registries.tell_sums(console, [(each.status, each.size) for each in outcomes])
     size = as_size(planned.bytes if planned else access.uploaded)
     number = totals["planned_requests"] if planned else requests
-    console.line(
-        f"{counts or 'nothing'}; {size} {'to send' if planned else 'sent'}, {number} requests"
-    )
+    console.line(f"{size} {'to send' if planned else 'sent'}, {number} requests")
     document: dict[str, Any] = {
         "images": [_to_json(each) for each in order],
         "totals": totals,

@@ -49,10 +49,10 @@ def report(
         totals["planned"] = sum(outcome.status == "planned" for outcome in outcomes)
         totals["planned_requests"] = len(outcomes) + len(lacking)
     shown = totals["missing_bytes"] if is_dry_run else totals["received_bytes"]
-    counts = ", ".join(f"{totals[s]} {s}" for s in ("copied", "present", "failed", "planned")
-                       if totals.get(s))  # fmt: skip
+    summed = [(each.status, each.image.size if each.image else None) for each in outcomes]
+    registries.tell_sums(console, summed)
     verb = "to fetch" if is_dry_run else "fetched"
-    console.line(f"{counts}; {as_size(shown)} {verb}, {totals['requests']} requests")
+    console.line(f"{as_size(shown)} {verb}, {totals['requests']} requests")
     order = sorted(outcomes, key=lambda outcome: str(outcome.wish.reference))
     document = {"images": [_to_json(each) for each in order], "totals": totals}
     console.document({**document, "findings": [finding.to_json() for finding in findings]})

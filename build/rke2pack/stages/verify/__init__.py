@@ -15,7 +15,9 @@ from rke2pack.console import Console
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.finding import Finding, Result
 from rke2pack.lists import lock as locks
+from rke2pack.lists import lockedarchive
 from rke2pack.lists.lock import Lock
+from rke2pack.oci.intake import releasefolder
 from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import nodeimport
@@ -24,7 +26,7 @@ from rke2pack.oci.verify.nodeimport import Imported
 from rke2pack.oci.verify.scan import Scan
 from rke2pack.options import talk_options
 from rke2pack.settings import Settings
-from rke2pack.stages.verify import against, release
+from rke2pack.stages.verify import release
 from rke2pack.stages.verify.release import Sums
 
 _FILE = click.Path(path_type=Path)
@@ -113,7 +115,7 @@ class Work:
 
     def add_base(self, path: Path) -> None:
         """Read a base; raises IntegrityError where it cannot be read to its end."""
-        for file in release.archives(path):
+        for file in releasefolder.archives(path):
             base = scans.scan(file)
             if base.error is not None:
                 raise base.error
@@ -122,7 +124,7 @@ class Work:
     def verify(self, given: Path) -> None:
         """Verify what one argument names; an error is a result too."""
         try:
-            found = release.archives(given)
+            found = releasefolder.archives(given)
             sums = {each.path.parent: release.read_sums(each.path.parent) for each in found}
         except PackError as exc:
             self._failed(given.name, exc)
@@ -147,7 +149,7 @@ class Work:
         self.findings += release.unlisted(verified, sums)
         if scan.error is None:
             results.append(release.check_list(verified))
-            results += against.check(verified, self.lock) if self.lock else ()
+            results += lockedarchive.check(verified, self.lock) if self.lock else ()
             self.imports += nodeimport.imported(verified, self.registry)
             self.findings += nodeimport.findings(verified)
         self.findings += verified.findings

@@ -1,4 +1,4 @@
-"""The files around archives: checksum lists, lists of images, and what a folder holds."""
+"""The files around archives: checksum lists and lists of images."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from pathlib import Path
 
 from rke2pack import files
 from rke2pack.digest import Digest
-from rke2pack.errors import ConfigError, PackError
+from rke2pack.errors import PackError
 from rke2pack.finding import Finding, Result, Status
-from rke2pack.oci.intake import archivefile
-from rke2pack.oci.intake.archivefile import ArchiveFile
+from rke2pack.oci.intake.releasefolder import ARCHIVE
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.store import layout
 from rke2pack.oci.verify.checks import Verified
 
-_ARCHIVE = re.compile(r"(?P<stem>.+?)\.(?:tar(?:\.gz|\.zst)?|tgz|tzst)(?:\.part\d\d)?\Z")
 _SUM = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>[^/\s]+)\Z")
 _WINDOWS = re.compile(r"rke2-windows-[0-9a-z]+-(?P<arch>[0-9a-z]+)-images\Z")
 _CHUNK = 1024 * 1024
@@ -32,25 +29,6 @@ class Sums:
     lists: tuple[str, ...]
     known: dict[str, tuple[str, Digest]]
     wrong: tuple[Result, ...]
-
-
-def archives(given: Path) -> tuple[ArchiveFile, ...]:
-    """Return the archive that is named, or those of a release folder, sorted.
-
-    Raises ConfigError where there is none, IntegrityError for a gap in parts.
-    """
-    if not given.is_dir():
-        return (archivefile.find(given),)
-    if (given / layout.VERSION_FILE).is_file():
-        msg = f"{given}: an image store, not a release folder"
-        raise ConfigError(msg, hint=f"check it with 'rke2pack cache verify --store {given}'")
-    with files.reported("read", given):
-        names = sorted(path for path in given.iterdir() if _ARCHIVE.match(path.name))
-    found = {each.path: each for each in map(archivefile.find, names)}
-    if not found:
-        msg = f"{given}: holds no archive"
-        raise ConfigError(msg, hint="name the folder that airgap wrote, dist/artifacts")
-    return tuple(found.values())
 
 
 def read_sums(folder: Path) -> Sums:
@@ -132,7 +110,7 @@ def check_list(verified: Verified) -> Result:
 
 def _list_name(archive: str) -> str:
     """Return the name of an archive's list; those of Windows have one in common."""
-    match = _ARCHIVE.match(archive)
+    match = ARCHIVE.match(archive)
     stem = match["stem"] if match else archive
     return _WINDOWS.sub(r"rke2-images.windows-\g<arch>", stem) + ".txt"
 

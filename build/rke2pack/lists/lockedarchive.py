@@ -16,7 +16,7 @@ def check(verified: Verified, lock: Lock) -> Iterator[Result]:
     An image that is left out of the lock on purpose is ``skipped``, by name.
     """
     left_out = [image for image in verified.images if image.reference in lock.unlocked]
-    wrong = [(image, _wrong(image, lock)) for image in verified.images if image not in left_out]
+    found = [(image, wrong(image, lock)) for image in verified.images if image not in left_out]
     for image in left_out:
         yield Result(
             subject=verified.scan.what,
@@ -24,7 +24,7 @@ def check(verified: Verified, lock: Lock) -> Iterator[Result]:
             status="skipped",
             detail=f"{image.title}: {lock.what} leaves it out (unlocked)",
         )
-    for image, detail in wrong:
+    for image, detail in found:
         if detail:
             yield Result(
                 subject=verified.scan.what,
@@ -32,14 +32,14 @@ def check(verified: Verified, lock: Lock) -> Iterator[Result]:
                 status="failed",
                 detail=f"{image.title}: {detail}",
             )
-    if not any(detail for _, detail in wrong):
+    if not any(detail for _, detail in found):
         kept = sum(_is_kept(image, lock) for image in verified.images)
-        detail = f"{len(wrong)} images as in {lock.what}, {kept} with the registry's digest"
+        detail = f"{len(found)} images as in {lock.what}, {kept} with the registry's digest"
         yield Result(subject=verified.scan.what, check="lock", status="passed", detail=detail)
 
 
-def _wrong(image: SeenImage, lock: Lock) -> str:
-    """Say what is not as locked.
+def wrong(image: SeenImage, lock: Lock) -> str:
+    """Say what is not as locked; empty where all is.
 
     An image whose layers were unpacked has a manifest of its own; its config is the locked one.
     """

@@ -1,0 +1,1 @@
+"""Validation of bundled charts against the rows of the support matrix, without a cluster."""

@@ -1,0 +1,1 @@
+"""Archives tried in the container runtimes themselves: docker and containerd."""
