@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from rke2pack.console import Console
-from rke2pack.errors import ConfigError, PackError, RegistryError
+from rke2pack.errors import ConfigError, IntegrityError, PackError, RegistryError
 from rke2pack.files import Cache
 from rke2pack.oci.registry import access as accesses
 from rke2pack.oci.registry import certs
@@ -168,17 +168,25 @@ def tell_failed(console: Console, name: str, error: PackError) -> None:
 
 
 def fail(word: str, errors: Mapping[str, PackError], count: int, *, hint: str) -> None:
-    """Raise one error for all ``errors`` (image -> error) of ``count`` images; none for none."""
+    """Raise one error for all ``errors`` (image -> error) of ``count`` images; none for none.
+
+    Damage counts more than what was not to be had: the error is an
+    IntegrityError where any of them is.
+    """
     if not errors:
         return
     if len(errors) == 1:
-        raise next(iter(errors.values()))
+        only = next(iter(errors.values()))
+        only.hint = only.hint or hint
+        raise only
     kinds = {type(error) for error in errors.values()}
     hints = {error.hint for error in errors.values()}
     same = hints.pop() if len(hints) == 1 else None
     kind: type[PackError] = kinds.pop() if len(kinds) == 1 else RegistryError
+    if any(isinstance(error, IntegrityError) for error in errors.values()):
+        kind = IntegrityError
     raise kind(
-        f"{word}: {len(errors)} of {count} images are missing",
+        f"{word}: {len(errors)} of {count} images failed",
         hint=same or hint,
         details=tuple(errors[name].message for name in sorted(errors)),
     )

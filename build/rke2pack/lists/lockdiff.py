@@ -72,25 +72,31 @@ def between(old: Lock | None, new: Lock) -> tuple[Change, ...]:
     """Return what changes from one lock to another, by reference."""
     before = {image.reference: image for image in (old.images if old else ())}
     after = {image.reference: image for image in new.images}
-    names = sorted({*before, *after}, key=str)
-    return tuple(
-        change
+    was_out, is_out = frozenset(old.unlocked if old else ()), frozenset(new.unlocked)
+    names = sorted({*before, *after, *was_out, *is_out}, key=str)
+    found = (
+        _change(
+            name, before.get(name) or _blank(name, was_out), after.get(name) or _blank(name, is_out)
+        )
         for name in names
-        if (change := _change(name, before.get(name), after.get(name))) is not None
     )
+    return tuple(change for change in found if change is not None)
 
 
-def _change(
-    reference: Reference, old: LockedImage | None, new: LockedImage | None
-) -> Change | None:
+def _blank(name: Reference, left_out: frozenset[Reference]) -> str:
+    """Say what stands there for an image without an entry."""
+    return "left out" if name in left_out else "no entry"
+
+
+def _change(reference: Reference, old: LockedImage | str, new: LockedImage | str) -> Change | None:
     if old == new:
         return None
-    if old is None:
-        got = str(new.root.digest) if new else ""
-        return Change(reference=reference, kind="added", expected="no entry", got=got)
-    if new is None:
-        digest = str(old.root.digest)
-        return Change(reference=reference, kind="removed", expected=digest, got="no entry")
+    if isinstance(old, str):
+        got = new if isinstance(new, str) else str(new.root.digest)
+        kind: Literal["added", "removed"] = "removed" if got == "no entry" else "added"
+        return Change(reference=reference, kind=kind, expected=old, got=got)
+    if isinstance(new, str):
+        return Change(reference=reference, kind="removed", expected=str(old.root.digest), got=new)
     if old.root.digest != new.root.digest:
         one, two = str(old.root.digest), str(new.root.digest)
         return Change(reference=reference, kind="moved", expected=one, got=two)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rke2pack.finding import Finding
@@ -37,8 +36,3 @@ class ImageLists:
 
     lists: tuple[ImageList, ...]
     findings: tuple[Finding, ...]
-
-    @property
-    def by_component(self) -> Mapping[str, tuple[str, ...]]:
-        """Component name -> full references."""
-        return {each.component: each.references for each in self.lists}

@@ -79,6 +79,10 @@ class Simulator:
     wrong_digest_header: str = ""
     page: int = 1000
     next_page: str = ""
+    has_endless_pages: bool = False
+    unknown_repositories: set[str] = field(default_factory=set)
+    lost_answers: int = 0
+    closing_silence: float = 0.0
     has_mount: bool = True
     upload_resets: list[int] = field(default_factory=list)
     uploads: dict[str, bytearray] = field(default_factory=dict)
@@ -299,8 +303,12 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         self.send(202, b"")
 
     def _referrers(self, repository: str, subject: str) -> None:
+        if repository in self.simulator.unknown_repositories:
+            self.fail(404, "NAME_UNKNOWN")
+            return
         if not self.simulator.has_referrers:
-            self.fail(404, "NOT_FOUND")
+            # As docker-registry does, which has no such address.
+            self.send(404, b"404 page not found\n", {"Content-Type": "text/plain"})
             return
         found = {
             name: {"mediaType": kind, "digest": name, "size": len(body)}
@@ -310,7 +318,15 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         }
         listed = [found[name] for name in sorted(found)]
         document = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": listed}
-        self.send(200, json.dumps(document).encode(), {"Content-Type": media.OCI_INDEX})
+        headers = {"Content-Type": media.OCI_INDEX, **self._endless()}
+        self.send(200, json.dumps(document).encode(), headers)
+
+    def _endless(self) -> dict[str, str]:
+        """Name a next page that is always another one."""
+        if not self.simulator.has_endless_pages:
+            return {}
+        place = urlsplit(self.path).path
+        return {"Link": f'<{place}?page={len(self.simulator.requests)}>; rel="next"'}
 
     def _tags(self, repository: str, query: Mapping[str, list[str]]) -> None:
         tags = [tag for name, tag in sorted(self.simulator.manifests) if name == repository]
@@ -318,6 +334,9 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         last = query.get("last", [""])[0]
         rest = [tag for tag in tags if tag > last]
         page = rest[: self.simulator.page]
+        if self.simulator.has_endless_pages:
+            self.send(200, json.dumps({"name": repository, "tags": []}).encode(), self._endless())
+            return
         headers = {}
         if self.simulator.next_page:
             headers["Link"] = f'<{self.simulator.next_page}>; rel="next"'
@@ -455,6 +474,11 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             self.fail(400, "DIGEST_INVALID")
             return
         simulator.blobs[repository, digest] = bytes(simulator.uploads.pop(name))
+        simulator.stop.wait(simulator.closing_silence)
+        if simulator.lost_answers:
+            simulator.lost_answers -= 1
+            self.reset()
+            return
         self.send(201, b"", {"Docker-Content-Digest": str(digest)})
 
 

@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from rke2pack import files
 from rke2pack.digest import Digest
@@ -154,7 +153,7 @@ def test_registry_that_breaks_for_ever_fails_and_keeps_what_came(
 def test_silent_server_times_out(
     access: Access, registry: Simulator, layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "_TIMEOUT", urllib3.Timeout(0.1))
+    monkeypatch.setattr(wire, "READ_SECONDS", 0.1)
     registry.silence[BLOB.digest] = 5.0
     with pytest.raises(RegistryError, match="timed out"):
         fetch(access, registry, layout)

@@ -159,7 +159,7 @@ def test_every_image_is_tried_and_nothing_is_written_when_one_is_missing(
     registry.push("rancher/alpha", images.index(images.manifest(AMD64)), "v1")
     answer = call("images", "--lock")
     assert answer.code == 4
-    assert "error: images --lock: 2 of 3 images are missing\n" in answer.err
+    assert "error: images --lock: 2 of 3 images failed\n" in answer.err
     assert "not there for linux/arm64; it has linux/amd64" in answer.err
     assert not (tree / "images.lock").exists()
 
@@ -208,9 +208,34 @@ def test_an_image_that_is_built_here_can_be_left_out(
     assert json.loads((tree / "images.lock").read_text())["unlocked"] == [BETA]
     assert call("images", "--lock", "--component", "vsphere").code == 0
     assert json.loads((tree / "images.lock").read_text())["unlocked"] == [BETA]
+    assert call("images", "--lock", "--check").code == 0
+    assert call("images", "--lock").code == 0
+    assert json.loads((tree / "images.lock").read_text())["unlocked"] == [BETA]
     registry.push("rancher/beta", images.multi(5), "v1")
     pulled = call("pull", "--json")
     assert (pulled.code, pulled.json["findings"]) == (0, [])
+    everything = call("images", "--lock", "--lock-all", "--json")
+    assert everything.code == 0, everything.err
+    (change,) = everything.json["lock"]["changes"]
+    assert (change["reference"], change["change"], change["expected"]) == (
+        BETA,
+        "added",
+        "left out",
+    )
+    assert "unlocked" not in json.loads((tree / "images.lock").read_text())
+
+
+def test_leaving_an_image_out_is_a_change(call: Rke2pack, made: dict[str, Made]) -> None:
+    assert call("images", "--lock").code == 0
+    answer = call("images", "--lock", "--leave-unlocked", "rancher/beta", "--json")
+    (change,) = answer.json["lock"]["changes"]
+    assert change == {
+        "reference": BETA,
+        "change": "removed",
+        "expected": str(made["beta"].digest),
+        "got": "left out",
+    }
+    assert call("images", "--lock", "--lock-all", "--leave-unlocked", "rancher/beta").code == 2
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, RegistryError, ValidationError
 from rke2pack.oci import media, model
 from rke2pack.oci.model import Index, Manifest
+from rke2pack.oci.registry import client as registries
 from rke2pack.oci.registry.client import Registry
 from tests.contract.oci import images
 from tests.contract.oci.conftest import MakeAccess
@@ -117,3 +119,16 @@ def test_page_on_another_host_is_refused(client: Registry, registry: Simulator) 
     registry.next_page = "http://127.0.0.2/v2/x/tags/list"
     with pytest.raises(RegistryError, match="the next page is on another host, refused"):
         client.tags(REPOSITORY)
+
+
+@pytest.mark.parametrize("kind", ["tags", "referrers"])
+def test_empty_pages_have_an_end(
+    client: Registry, registry: Simulator, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(registries, "MAX_PAGES", 20)
+    registry.has_endless_pages = registry.has_referrers = True
+    subject = Digest.of(b"it")
+    ask = partial(client.tags if kind == "tags" else partial(client.referrers, subject=subject))
+    with pytest.raises(RegistryError, match="more than 20 pages"):
+        ask(REPOSITORY)
+    assert len(registry.asked("GET", kind)) == 20

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -404,6 +406,45 @@ def test_prune_where_only_manifests_can_be_removed(
     } == {"v1"}
 
 
+def test_dry_run_of_prune_names_the_tags_that_share_a_manifest(
+    mirror: MirrorCall, target: Simulator, made: dict[str, Made], tmp_path: Path
+) -> None:
+    assert mirror(*NAMES).code == 0
+    target.push("rancher/alpha", images.multi(9), "old", "older")
+    target.push("rancher/beta", images.multi(8), "alone")
+    old = tmp_path / "old.txt"
+    lines = ("alpha:old", "beta:alone", f"alpha@{images.multi(9).digest}")
+    old.write_text("".join(f"{target.host}/rancher/{line}\n" for line in lines))
+    before = dict(target.manifests)
+    answer = mirror(*NAMES, "--prune", old, "--dry-run")
+    assert target.manifests == before
+    assert answer.code == 7
+    shared, alone, manifest = answer.json["pruned"]
+    assert [each["status"] for each in (shared, alone, manifest)] == [
+        "planned", "planned", "failed",
+    ]  # fmt: skip
+    assert "the registry cannot remove it without older" in shared["note"]
+    assert shared["note"] in answer.err
+    assert alone["note"] == ""
+    assert "older points at it" in manifest["error"]
+    assert made
+
+
+def test_prune_without_the_right_to_delete_deletes_no_manifest(
+    mirror: MirrorCall, target: Simulator, made: dict[str, Made], tmp_path: Path
+) -> None:
+    assert made
+    assert mirror(*NAMES).code == 0
+    target.push("rancher/alpha", images.multi(9), "old")
+    target.refusals["DELETE"] = (403, "DENIED")
+    old = tmp_path / "old.txt"
+    old.write_text(f"{target.host}/rancher/alpha:old\n")
+    answer = mirror(*NAMES, "--prune", old)
+    assert answer.code == 4
+    assert "log in with the right to delete there" in answer.err
+    assert [r.path for r in target.asked("DELETE")] == ["/v2/rancher/alpha/manifests/old"]
+
+
 def test_prune_never_takes_what_this_run_mirrors(
     mirror: MirrorCall, target: Simulator, made: dict[str, Made], tmp_path: Path
 ) -> None:
@@ -510,6 +551,33 @@ def test_registries_yaml_is_written(
     assert path.read_text() == text
 
 
+def test_registries_yaml_is_not_written_where_images_failed(
+    mirror: MirrorCall, made: dict[str, Made], tmp_path: Path
+) -> None:
+    assert made
+    path = tmp_path / "registries.yaml"
+    for options in ((), ("--dry-run",)):
+        answer = mirror(*NAMES, "rancher/none:v1", "--write-registries-yaml", path, *options)
+        assert answer.code == 4
+        assert f"{path} is not written: images failed" in answer.err
+        assert not path.exists()
+
+
+def test_registries_yaml_is_shown_in_a_dry_run(
+    registry: Simulator, target: Simulator, made: dict[str, Made], tmp_path: Path
+) -> None:
+    assert made
+    path = tmp_path / "registries.yaml"
+    call: list[str | Path] = ["mirror", f"{target.host}/pre", *NAMES, "--cache-dir", tmp_path]
+    call += ["--endpoint", f"docker.io=http://{registry.host}"]
+    call += ["--endpoint", f"{target.host}=http://{target.host}", "--write-registries-yaml", path]
+    shown = run([*call, "--dry-run"], {})
+    assert shown.code == 0, shown.err
+    assert not path.exists()
+    assert run(call, {}).code == 0
+    assert shown.out == path.read_text()
+
+
 def test_same_registry_mounts_instead_of_copying(
     registry: Simulator, made: dict[str, Made], tmp_path: Path
 ) -> None:
@@ -566,6 +634,34 @@ def test_archives_of_two_platforms_become_one_index(
         assert_there(target, "rancher/pause", image, str(image.digest))
     other_order = mirror(*archives[2:], *archives[:2])
     assert statuses(other_order) == {"rancher/pause:v1": "present"}
+
+
+def test_release_folder_is_mirrored(
+    mirror: MirrorCall, target: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, release = "docker.io/rancher/pause:v1", tmp_path / "release"
+    release.mkdir()
+    (release / "sha256sum.txt").write_text("no archive\n")
+    children = {"amd64": images.manifest(AMD64), "arm64": images.manifest(ARM64, [b"other"])}
+    for folder, image in children.items():
+        images.write(tmp_path / folder, {name: image})
+        with tarfile.open(release / f"images.linux-{folder}.tar.gz", "w:gz") as tar:
+            for part in ("oci-layout", "index.json", "blobs"):
+                tar.add(tmp_path / folder / part, part)
+    # An archive that is looked at is larger than what a system keeps for small files.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    planned = mirror("--from-archive", release, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert statuses(planned) == {"rancher/pause:v1": "planned"}
+    assert target.manifests == {}
+    assert list((tmp_path / "cache").iterdir()) == []
+    answer = mirror("--from-archive", release)
+    assert answer.code == 0, answer.err
+    for image in children.values():
+        assert_there(target, "rancher/pause", image, str(image.digest))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "holds no archive" in mirror("--from-archive", empty).err
 
 
 def test_archive_of_one_platform_stays_what_it_is(

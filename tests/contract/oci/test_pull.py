@@ -231,8 +231,8 @@ def test_every_failure_is_tried_and_listed(
     layer = next(iter(made["gamma"].blobs))
     registry.bodies[layer] = b"?" * len(made["gamma"].blobs[layer])
     answer = pull("--tree", tree)
-    assert answer.code == 4
-    assert "error: pull: 2 of 3 images are missing" in answer.err
+    assert answer.code == 5
+    assert "error: pull: 2 of 3 images failed" in answer.err
     assert answer.json["totals"]["failed"] == 2
     assert answer.json["totals"]["copied"] == 1
     errors = {each["reference"]: each["error"] for each in answer.json["images"]}

@@ -10,6 +10,7 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, RegistryError
 from rke2pack.oci import model
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.registry import upload, wire
 from rke2pack.oci.registry.upload import Uploader
 from tests.contract.oci import images
 from tests.contract.oci.conftest import MakeAccess
@@ -79,9 +80,9 @@ def test_upload_that_the_registry_forgot_begins_again(
     registry.upload_resets = [100_000]
     real = Uploader._resumed
 
-    def forget(uploader: Uploader, upload: object) -> object:
+    def forget(uploader: Uploader, begun: object) -> object:
         registry.uploads.clear()
-        return real(uploader, upload)  # type: ignore[arg-type]
+        return real(uploader, begun)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Uploader, "_resumed", forget)
     assert uploader.push_blob(REPOSITORY, BLOB, path) == "pushed"
@@ -95,6 +96,54 @@ def test_upload_that_breaks_for_ever_is_an_error(
     with pytest.raises(RegistryError):
         uploader.push_blob(REPOSITORY, BLOB, path)
     assert len(registry.asked("PUT")) == 6
+
+
+def test_registry_that_takes_its_time_to_close_an_upload_gets_it(
+    uploader: Uploader, registry: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "READ_SECONDS", 0.2)
+    registry.closing_silence = 0.8
+    assert uploader.push_blob(REPOSITORY, BLOB, path) == "pushed"
+    assert len(registry.asked("PUT")) == len(registry.asked("POST")) == 1
+
+
+def test_time_to_close_an_upload_has_an_end(
+    uploader: Uploader, registry: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr(wire, "_ATTEMPTS", 1)
+    registry.closing_silence = 60.0
+    with pytest.raises(RegistryError, match="timed out"):
+        uploader.push_blob(REPOSITORY, BLOB, path)
+
+
+@pytest.mark.parametrize("chunk", [None, 120_000])
+def test_upload_whose_last_answer_is_lost_is_not_sent_again(
+    uploader: Uploader, registry: Simulator, path: Path, chunk: int | None
+) -> None:
+    registry.lost_answers = 1
+    assert Uploader(uploader._registry, chunk_size=chunk).push_blob(REPOSITORY, BLOB, path)
+    assert registry.blobs[REPOSITORY, BLOB.digest] == DATA
+    assert len(registry.asked("PUT")) == len(registry.asked("POST")) == 1
+
+
+def test_upload_that_breaks_often_and_comes_on_is_finished(
+    uploader: Uploader, registry: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "PROGRESS", 10_000)
+    registry.upload_resets = [20_000] * 15
+    assert uploader.push_blob(REPOSITORY, BLOB, path) == "pushed"
+    assert registry.blobs[REPOSITORY, BLOB.digest] == DATA
+    assert registry.upload_resets == []
+
+
+def test_upload_that_comes_on_by_single_bytes_is_an_error(
+    uploader: Uploader, registry: Simulator, path: Path
+) -> None:
+    registry.upload_resets = [2] * 100
+    with pytest.raises(RegistryError):
+        uploader.push_blob(REPOSITORY, BLOB, path)
+    assert len(registry.upload_resets) == 94
 
 
 def test_blob_of_another_repository_is_mounted(

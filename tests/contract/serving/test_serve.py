@@ -24,6 +24,7 @@ from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
 from tests.contract.oci.images import Made
 from tests.contract.serving.serving import Serve, serving
+from tests.unit.oci.archives import OWN, image_files, tar, write
 
 # bcrypt of "pass word", four rounds.
 HASH = "$2b$04$UhHOlg.LLou5anWlxige2ej4TWmHczcu2eLFwcpw3gyfL3ETIAT.K"
@@ -190,6 +191,56 @@ def test_named_store_keeps_what_archives_had(archives: list[Path], tmp_path: Pat
     found = Layout(tmp_path / "kept").find(NAME)
     assert found is not None
     assert found.digest == ALPHA.children[1].digest
+
+
+def test_archive_in_parts_is_served_by_the_name_of_the_whole(
+    archives: list[Path], tmp_path: Path
+) -> None:
+    data = archives[0].read_bytes()
+    for number, part in enumerate((data[:900], data[900:]), start=1):
+        archives[0].with_name(f"{archives[0].name}.part0{number}").write_bytes(part)
+    archives[0].unlink()
+    with serving(archives[0], "--cache-dir", tmp_path / "other") as serve:
+        assert get(serve, "/v2/rancher/alpha/manifests/v1") == (200, ALPHA.children[0].raw)
+
+
+def test_folder_of_archives_is_served(archives: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    (folder / "sha256sum-amd64.txt").write_text("")
+    for path in archives:
+        path.rename(folder / path.name)
+    with serving(folder, folder / archives[0].name, "--cache-dir", tmp_path / "other") as serve:
+        index = json.loads(get(serve, "/v2/rancher/alpha/manifests/v1")[1])
+        assert len(index["manifests"]) == 2
+    assert serve.err.getvalue().count("serve: reading") == 2
+
+
+def test_folder_that_is_a_layout_stays_one(store: Path, tmp_path: Path) -> None:
+    with serving(store, "--cache-dir", tmp_path / "other") as serve:
+        assert get(serve, "/v2/rancher/alpha/manifests/v1") == (200, ALPHA.raw)
+
+
+def test_images_without_a_name_are_left_out_and_told(
+    archives: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "unnamed.tar", tar(image_files(OWN, name="").items()))
+    with serving(path, archives[0], "--cache-dir", tmp_path / "other") as serve:
+        assert serve.document["images"] == 1
+    assert f" of {path}: it has no name\n" in serve.err.getvalue()
+    assert "left out  sha256:" in serve.err.getvalue()
+    capsys.readouterr()
+    assert cli.run(["serve", str(path), "--cache-dir", str(tmp_path / "other")]) == 2
+    assert f"error: {path}: holds no image with a name\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["none.tar.zst", "empty"])
+def test_archive_that_is_not_there_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert cli.run(["serve", str(tmp_path / name), "--cache-dir", str(tmp_path / "other")]) == 2
+    assert f"error: {tmp_path / name}: " in capsys.readouterr().err
 
 
 def test_damaged_archive_is_an_error_and_nothing_stays(

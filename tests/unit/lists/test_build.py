@@ -88,7 +88,7 @@ def test_lists_of_several_components_keep_their_order_and_platforms(build: Build
     charts = one(pod(followed("rancher/a:v1")))
     charts["rke2-c"] = make_chart({"c.yaml": pod(followed("rancher/c:v1"))}, name="rke2-c")
     found = build(charts, wanted={"other": ["rke2-c"], "core": ["rke2-a"]})
-    assert found.by_component == {
+    assert {each.component: each.references for each in found.lists} == {
         "other": ("docker.io/rancher/c:v1",),
         "core": (STATIC, "docker.io/rancher/a:v1"),
     }
@@ -188,7 +188,7 @@ def test_image_that_ignores_the_registry_is_a_finding(build: Build) -> None:
             "[system-default-registry]"
         )
     ]
-    assert found.by_component["core"] == (STATIC, "docker.io/rancher/a:v1")
+    assert found.lists[0].references == (STATIC, "docker.io/rancher/a:v1")
 
 
 def test_mentioned_image_that_is_not_listed_is_a_finding(build: Build) -> None:
@@ -201,7 +201,7 @@ def test_mentioned_image_that_is_not_listed_is_a_finding(build: Build) -> None:
             "[mentioned-image]"
         )
     ]
-    assert found.by_component["core"] == (STATIC, "docker.io/rancher/a:v1")
+    assert found.lists[0].references == (STATIC, "docker.io/rancher/a:v1")
 
 
 @pytest.mark.parametrize(

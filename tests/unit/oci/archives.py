@@ -7,12 +7,14 @@ import io
 import json
 import sys
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media
 from rke2pack.oci.coding import Zstd
+from rke2pack.oci.intake import archivefile, tarstream
+from rke2pack.oci.intake.tarstream import Member
 from tests.unit.oci.imaging import layer
 
 if sys.version_info >= (3, 14):
@@ -131,6 +133,12 @@ def write(path: Path, data: bytes, packing: str = "") -> Path:
             data = gzip.compress(data, 1, mtime=0)
     path.write_bytes(data)
     return path
+
+
+def members(path: Path) -> Iterator[Member]:
+    """The members of an archive, whole or in parts."""
+    found = archivefile.find(path)
+    return tarstream.read(found.tar(), what=str(found.path))
 
 
 def zstd_with_window(data: bytes, window_log: int) -> bytes:

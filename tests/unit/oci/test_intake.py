@@ -13,6 +13,7 @@ from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.files import Cache
 from rke2pack.oci import media
+from rke2pack.oci.intake import archivefile
 from rke2pack.oci.intake import take as intake
 from rke2pack.oci.model import Manifest
 from rke2pack.oci.pack import splice
@@ -108,6 +109,65 @@ def test_blobs_that_are_there_are_not_written_again(layout: Layout, tmp_path: Pa
     with pytest.raises(IntegrityError, match=f"{blob(BASE)[0]} is sha256:"):
         intake.take_in(layout, archive(tmp_path, files))
     assert {each: each.stat().st_ino for each in before} == before
+
+
+@pytest.mark.parametrize("is_docker", [False, True])
+def test_damaged_blob_of_the_layout_is_replaced(
+    layout: Layout, tmp_path: Path, *, is_docker: bool
+) -> None:
+    files = image_files(BASE)
+    if is_docker:
+        del files["oci-layout"], files["index.json"]
+    path = archive(tmp_path, files)
+    intake.take_in(layout, path)
+    for name in contents(layout):
+        damaged = layout.path(Digest(name))
+        good = damaged.read_bytes()
+        damaged.write_bytes(bytes(len(good)))
+        (entry,) = intake.take_in(layout, path)
+        assert entry.name == NAME
+        assert damaged.read_bytes() == good
+
+
+def test_damaged_blob_of_the_layout_is_replaced_from_a_folder(
+    layout: Layout, tmp_path: Path
+) -> None:
+    source = Layout.open(tmp_path / "source")
+    (blob_of, *_) = put_image(source, NAME, [(BASE, "gzip")])["linux/amd64"].layers
+    intake.take_in(layout, source.root)
+    layout.path(blob_of.digest).write_bytes(bytes(blob_of.size))
+    intake.take_in(layout, source.root)
+    assert layout.read(blob_of.digest) == source.read(blob_of.digest)
+
+
+def test_damaged_blob_that_only_the_layout_has_is_told_as_its_own(
+    layout: Layout, tmp_path: Path
+) -> None:
+    intake.take_in(layout, archive(tmp_path, image_files(BASE), "base.tar"))
+    files = image_files(BASE)
+    del files[blob(BASE)[0]], files["manifest.json"]
+    path = archive(tmp_path, files)
+    intake.take_in(layout, path)
+    layout.path(Digest.of(BASE)).write_bytes(bytes(len(BASE)))
+    with pytest.raises(IntegrityError, match=f"^{layout.root}: {Digest.of(BASE)}: content is"):
+        intake.take_in(layout, path)
+
+
+def test_layers_of_a_docker_archive_have_one_budget(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tars = [bytes([number]) * 400_000 for number in range(4)]
+    layers, own = tuple(packed(each, "gzip") for each in tars), config(*tars)
+    listing = docker_listing({NAME: (own, layers)})
+    files = dict(map(blob, (own, *layers))) | {"manifest.json": listing}
+    path = archive(tmp_path, files)
+    monkeypatch.setattr(archivefile, "MAX_RATIO", 1)
+    monkeypatch.setattr(archivefile, "FREE_BYTES", 1_500_000)
+    with pytest.raises(IntegrityError, match=r"a\.tar\.zst: \d+ bytes unpack to more than 1500000"):
+        intake.take_in(layout, path)
+    assert contents(layout) == set()
+    monkeypatch.setattr(archivefile, "FREE_BYTES", 1_700_000)
+    intake.take_in(layout, path)
 
 
 def test_docker_archive_of_several_images(layout: Layout, tmp_path: Path) -> None:

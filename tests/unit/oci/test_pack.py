@@ -28,6 +28,7 @@ from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.store.names import Store
+from tests.unit.oci import imaging
 from tests.unit.oci.imaging import Packed, Packing, layer, packed, put_image
 
 AMD64 = Platform.parse("linux/amd64")
@@ -387,6 +388,68 @@ def test_damaged_frames_of_the_cache_are_made_again(
     (second,) = workshop.pack(tmp_path / "a")
     assert second.status == "built"
     assert second.written.digest == first.written.digest
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_wrong_notes_of_the_cache_do_no_harm(
+    layout: Layout, workshop: Workshop, tmp_path: Path, form: Format
+) -> None:
+    put_three(layout)
+    put_image(layout, "docker.io/example/plain:v1", [(OWN, "none")])
+    (first,) = workshop.pack(tmp_path / "a", form=form)
+    notes = [
+        path
+        for folder in ("frames", "layers")
+        for path in sorted((tmp_path / "cache" / folder).rglob("*.json"))
+    ]
+    assert {path.parent.parent.name for path in notes} == {"frames", "cache"}
+    for name in ("size", "raw_size"):
+        for path in notes:
+            known = json.loads(path.read_bytes())
+            path.write_text(json.dumps(known | {name: known.get(name, 0) + 512}))
+        (tmp_path / "a").unlink()
+        (again,) = workshop.pack(tmp_path / "a", form=form)
+        assert (again.status, again.written.digest) == ("built", first.written.digest)
+
+
+def test_swapped_entries_of_the_cache_do_no_harm(
+    layout: Layout, workshop: Workshop, tmp_path: Path
+) -> None:
+    put_three(layout)
+    (first,) = workshop.pack(tmp_path / "a")
+    entries = sorted((tmp_path / "cache" / "frames").rglob("*.frames"))
+    one, two, spare = entries[0], entries[1], tmp_path / "spare"
+    for ending in (".frames", ".json"):
+        one.with_suffix(ending).rename(spare)
+        two.with_suffix(ending).rename(one.with_suffix(ending))
+        spare.rename(two.with_suffix(ending))
+    (tmp_path / "a").unlink()
+    (again,) = workshop.pack(tmp_path / "a")
+    assert again.written.digest == first.written.digest
+
+
+def test_gzip_layer_of_several_members_is_spliced_at_its_full_length(
+    layout: Layout, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        imaging, "packed", lambda tar, _: gzip.compress(tar[:700]) + gzip.compress(tar[700:])
+    )
+    put_image(layout, "docker.io/example/app:v1", [(BASE, "gzip")])
+    for name in ("cold", "warm"):
+        assert workshop.tar(tmp_path / name, form="gz")[blob(Digest.of(BASE))] == BASE
+
+
+def test_blob_of_another_length_than_described_is_not_written(
+    layout: Layout, workshop: Workshop, tmp_path: Path
+) -> None:
+    put_image(layout, "docker.io/example/app:v1", [(BASE, "gzip")])
+    (image,) = workshop.images()
+    (described,) = image.manifest.layers
+    wrong = replace(image.manifest, layers=(replace(described, size=described.size + 1),))
+    for form in FORMATS:
+        with pytest.raises(IntegrityError, match=f"{described.digest} has {described.size} bytes"):
+            workshop.packer("fast", form).pack(tmp_path / "a", [replace(image, manifest=wrong)])
+        assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
 from rke2pack.oci.coding import Zstd
 from rke2pack.oci.intake import archivefile, tarstream
+from tests.unit.oci import archives
 from tests.unit.oci.archives import tar, write, zstd_with_window
 
 FORMS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
@@ -198,7 +199,7 @@ def test_archive_cut_short_anywhere_is_found(tmp_path: Path, packing: str) -> No
     for length in [*range(0, min(len(data), whole - 513), 37), min(len(data) - 1, whole - 600)]:
         path.write_bytes(data[:length])
         with pytest.raises(IntegrityError):
-            list(tarstream.members(path))
+            list(archives.members(path))
 
 
 def test_number_of_members_has_a_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,14 +215,14 @@ def test_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packin
     monkeypatch.setattr(archivefile, "MAX_RATIO", 2)
     path = write(tmp_path / "a.tar", tar([("zeros", bytes(3_000_000))]), packing)
     with pytest.raises(IntegrityError, match="bytes unpack to more than 1000000"):
-        list(tarstream.members(path))
+        list(archives.members(path))
 
 
 def test_memory_does_not_depend_on_what_is_in_it(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tar.zst", tar([("zeros", bytes(60_000_000))]))
     tracemalloc.start()
     try:
-        sizes = [sum(map(len, each.chunks)) for each in tarstream.members(path)]
+        sizes = [sum(map(len, each.chunks)) for each in archives.members(path)]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -237,31 +238,31 @@ def test_parts_are_read_as_one(tmp_path: Path, name: str) -> None:
         part = tmp_path / f"a.tar.zst.part{number + 1:02}"
         part.write_bytes(data[number * step : (number + 1) * step])
     (tmp_path / "a.tar.zst.part1").write_bytes(b"no part")
-    found = tarstream.members(tmp_path / name)
+    found = archives.members(tmp_path / name)
     assert [(each.name, b"".join(each.chunks)) for each in found] == FILES
     (tmp_path / "a.tar.zst.part03").unlink()
     with pytest.raises(IntegrityError, match="is damaged"):
-        list(tarstream.members(tmp_path / "a.tar.zst"))
+        list(archives.members(tmp_path / "a.tar.zst"))
     (tmp_path / "a.tar.zst.part04").write_bytes(b"")
     with pytest.raises(IntegrityError, match="part 03 is missing"):
-        list(tarstream.members(tmp_path / "a.tar.zst"))
+        list(archives.members(tmp_path / "a.tar.zst"))
 
 
 def test_what_is_there_under_its_whole_name_comes_before_parts(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tar", tar(FILES))
     (tmp_path / "a.tar.part02").write_bytes(b"x")
-    assert len(list(tarstream.members(path))) == len(FILES)
+    assert len(list(archives.members(path))) == len(FILES)
 
 
 def test_what_is_not_there_or_not_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
-        list(tarstream.members(tmp_path / "none.tar"))
+        list(archives.members(tmp_path / "none.tar"))
     with pytest.raises(ConfigError, match="a folder, not an archive"):
-        list(tarstream.members(tmp_path))
+        list(archives.members(tmp_path))
     for magic, name in ((b"BZh91AY", "bzip2"), (b"\x04\x22\x4d\x18", "lz4"), (b"\xfd7zXZ", "xz")):
         (tmp_path / "a").write_bytes(magic + bytes(100))
         with pytest.raises(ValidationError, match=f"compressed with {name}, which is not read"):
-            list(tarstream.members(tmp_path / "a"))
+            list(archives.members(tmp_path / "a"))
 
 
 def test_packing_is_told_by_the_bytes_and_may_have_several_frames(tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_packing_is_told_by_the_bytes_and_may_have_several_frames(tmp_path: Path
         gzip.compress(data[:900]) + gzip.compress(data[900:]),
     ):
         (tmp_path / "a.txt").write_bytes(packed)
-        found = [(m.name, b"".join(m.chunks)) for m in tarstream.members(tmp_path / "a.txt")]
+        found = [(m.name, b"".join(m.chunks)) for m in archives.members(tmp_path / "a.txt")]
         assert found == FILES
 
 
@@ -296,4 +297,4 @@ def test_window_of_every_frame_is_told(tmp_path: Path) -> None:
 def test_window_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(zstd_with_window(tar(FILES), 28))
     with pytest.raises(IntegrityError, match=r"is damaged: .*memory"):
-        list(tarstream.members(tmp_path / "a"))
+        list(archives.members(tmp_path / "a"))

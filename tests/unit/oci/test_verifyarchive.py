@@ -6,14 +6,17 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.finding import Result
-from rke2pack.oci import media
+from rke2pack.oci import coding, media
 from rke2pack.oci.deltanote import DeltaImage, DeltaNote, Whole
 from rke2pack.oci.intake import archivefile
 from rke2pack.oci.platform import Platform
@@ -38,15 +41,15 @@ from tests.unit.oci.archives import (
     write,
     zstd_with_window,
 )
-from tests.unit.oci.imaging import packed
+from tests.unit.oci.imaging import Packing, packed
 from tests.unit.oci.test_savedimage import saved
 from tests.unit.oci.test_savedimage import tar as tar_with_links
 
 FILE = "rke2-images-core.linux-amd64.tar.zst"
 Files = dict[str, bytes]
 CHECKS = (
-    "readable", "digests", "once", "documents", "complete", "layers", "compression", "window",
-    "platform", "tags", "docker",
+    "readable", "digests", "once", "documents", "complete", "layers", "compression", "ending",
+    "window", "platform", "tags", "docker",
 )  # fmt: skip
 
 
@@ -451,20 +454,25 @@ def test_index_of_several_platforms_takes_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "packing", "checks"),
+    ("name", "packing", "state"),
     [
-        ("a.linux-amd64.tar.lz", "zst", ["ending"]),
-        ("a.tar", "gz", ["ending"]),
-        ("a.tar.gz", "zst", ["ending"]),
-        ("a.tgz", "gz", []),
-        ("a.tzst", "zst", []),
+        ("a.linux-amd64.tar.lz", "zst", "skipped"),
+        ("a.tar", "zst", "failed"),
+        ("a.tar", "gz", "failed"),
+        ("a.tar.gz", "zst", "failed"),
+        ("a.tar.zst", "none", "failed"),
+        ("a.tar", "none", "passed"),
+        ("a.tgz", "gz", "passed"),
+        ("a.tzst", "zst", "passed"),
     ],
 )
-def test_nodes_go_by_the_files_ending(
-    tmp_path: Path, name: str, packing: str, checks: list[str]
-) -> None:
+def test_nodes_go_by_the_files_ending(tmp_path: Path, name: str, packing: str, state: str) -> None:
     found = verify(write(tmp_path / name, tar(image_files(BASE).items()), packing))
-    assert [each.check for each in nodeimport.findings(found)] == checks
+    assert states(found)["ending"] == state
+    told = [each.check for each in nodeimport.findings(found)]
+    assert told == (["ending"] if state == "skipped" else [])
+    if name == "a.tar" and packing == "zst":
+        assert failed(found)["ending"] == ["packed with zstd; nodes take a .tar for none"]
 
 
 def delta(folder: Path, base: Path) -> Path:
@@ -538,8 +546,55 @@ def test_layer_that_unpacks_to_too_much_is_stopped(
     path = write(tmp_path / FILE, tar(dict(with_layers(bomb, OWN)({})).items()))
     monkeypatch.setattr(archivefile, "FREE_BYTES", 1_000_000)
     monkeypatch.setattr(archivefile, "MAX_RATIO", 100)
-    (detail, *_) = failed(verify(path))["layers"]
+    (detail,) = failed(verify(path))["readable"]
     assert "bytes unpack to more than" in detail
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_members_have_one_budget_also_those_that_nothing_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packing: Packing
+) -> None:
+    bombs = [packed(bytes([number]) * 400_000, packing) for number in range(4)]
+    more = {f"extra{number}": data for number, data in enumerate(bombs)}
+    path = write(tmp_path / FILE, tar({**image_files(BASE), **more}.items()))
+    monkeypatch.setattr(archivefile, "MAX_RATIO", 1)
+    monkeypatch.setattr(archivefile, "FREE_BYTES", 1_700_000)
+    assert failed(verify(path)) == {}
+    monkeypatch.setattr(archivefile, "FREE_BYTES", 1_500_000)
+    found = verify(path)
+    assert list(failed(found)) == ["readable"]
+    assert "bytes unpack to more than 1500000" in failed(found)["readable"][0]
+    assert found.scan.whole == Digest.of(path.read_bytes())
+
+
+def test_scan_ends_when_it_is_stopped(tmp_path: Path) -> None:
+    stop = threading.Event()
+    file = archivefile.find(write(tmp_path / FILE, tar(image_files(BASE).items())))
+    assert scans.scan(file, stop).error is None
+    stop.set()
+    with pytest.raises(CancelledError):
+        scans.scan(file, stop)
+
+
+def test_stop_is_seen_while_a_member_unpacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, count = threading.Event(), 0
+    gunzipped = coding.gunzipped
+
+    def stopping(*given: Any, **named: Any) -> Iterator[bytes]:  # noqa: ANN401 - of gunzipped
+        nonlocal count
+        for chunk in gunzipped(*given, **named):
+            stop.set()
+            count += 1
+            yield chunk
+
+    monkeypatch.setattr(coding, "gunzipped", stopping)
+    bomb = packed(bytes(30_000_000), "gzip")
+    path = write(tmp_path / "a.tar", tar({**image_files(BASE), "bomb": bomb}.items()))
+    with pytest.raises(CancelledError):
+        scans.scan(archivefile.find(path), stop)
+    assert count == 1
 
 
 @pytest.mark.parametrize(("name", "limit"), [("MAX_IMAGES", 3), ("MAX_LAYERS", 1)])

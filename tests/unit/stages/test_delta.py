@@ -14,15 +14,17 @@ from click.testing import CliRunner
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.files import Cache
-from rke2pack.oci.intake import archivefile, tarstream
+from rke2pack.oci.intake import archivefile
 from rke2pack.oci.intake import take as intake
 from rke2pack.oci.pack.delta import DeltaMaker, read_base
+from rke2pack.oci.pack.splice import Format
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import scan as scans
 from rke2pack.oci.verify.checks import INTEGRITY, Verified
 from rke2pack.options import App
 from rke2pack.stages.delta import command
+from tests.unit.oci import archives
 from tests.unit.oci.archives import (
     OWN,
     blob,
@@ -99,7 +101,19 @@ def failed(found: Verified) -> list[str]:
 
 
 def files_of(path: Path) -> dict[str, bytes]:
-    return {each.name: b"".join(each.chunks) for each in tarstream.members(path)}
+    return {each.name: b"".join(each.chunks) for each in archives.members(path)}
+
+
+@pytest.mark.parametrize(("old", "new"), [("tgz", "tzst"), ("tzst", "tzst"), ("tar.gz", "tgz")])
+def test_short_endings_are_paired_too(bench: Bench, old: str, new: str) -> None:
+    stem = CORE.removesuffix(".tar.zst")
+    for folder, layout, end in ((bench.old, "v1", old), (bench.new, "v2", new)):
+        form: Format = "zst" if end == "tzst" else "gz"
+        pack(bench.layouts[layout], folder / f"{stem}.{end}", form=form)
+    document = bench.run(bench.old, bench.new)
+    assert document["findings"] == []
+    assert verified(bench.made(), bench.old / f"{stem}.{old}").note is not None
+    assert bench.made().name.startswith(f"{stem}_delta-")
 
 
 @pytest.mark.parametrize("profile", ["fast", "default"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ from click.testing import CliRunner
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.lists.lock import Lock, LockedImage, LockedPlatform
+from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.verify import scan as scans
+from rke2pack.oci.verify.scan import Scan
 from rke2pack.options import App
 from rke2pack.stages.verify import command
 from tests.unit.oci.archives import OWN, image_files, tar, write
@@ -211,8 +216,36 @@ def test_every_archive_is_tried_and_all_failures_are_listed(bench: Bench) -> Non
         "c.tar.zst",
         "none.tar",
     ]
-    assert f"{ARCHIVE:<48} 13 passed" in bench.stderr
+    assert f"{ARCHIVE:<48} 14 passed" in bench.stderr
     assert "  failed   platform     docker.io/example/one:v1: not for linux/arm64" in bench.stderr
+
+
+def test_wrong_ending_is_wrong_content(bench: Bench) -> None:
+    path = bench.release()
+    with pytest.raises(ValidationError, match=r"ending: packed with zstd; nodes take a \.tar for"):
+        bench.run(path.rename(path.with_name(f"{STEM}.tar")))
+
+
+def test_interrupt_stops_the_scan_that_is_under_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [bench.folder / name for name in ("a.tar", "b.tar", "c.tar")]
+    for path in given:
+        write(path, tar(image_files(OWN).items()))
+    begun, ended = threading.Event(), []
+
+    def scan(file: ArchiveFile, stop: threading.Event) -> Scan:
+        if file.path.name == "a.tar":
+            begun.wait(60)
+            raise KeyboardInterrupt
+        begun.set()
+        ended.append((file.path.name, stop.wait(60)))
+        raise CancelledError
+
+    monkeypatch.setattr(scans, "scan", scan)
+    with pytest.raises(AssertionError, match="Aborted"):
+        bench.run(bench.folder)
+    assert ended == [("b.tar", True)]
 
 
 def test_one_archive_that_is_not_there_is_its_own_error(bench: Bench) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from rke2pack import files
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
@@ -19,6 +19,16 @@ from rke2pack.oci import coding
 
 Packing = Literal["zstd", "gzip", "none"]
 HINT = "get the file again and compare its sha256"
+BLOBS: Final = "blobs/sha256/"
+# The endings of archives, and the compression that a node takes each for; the
+# first counts where an archive is there in several.
+ENDINGS: Final[dict[str, Packing]] = {
+    ".tar.zst": "zstd",
+    ".tzst": "zstd",
+    ".tar.gz": "gzip",
+    ".tgz": "gzip",
+    ".tar": "none",
+}
 # What may unpack to more than this has to be an honest part of it in length.
 FREE_BYTES = 16 * 1024**3
 MAX_RATIO = 1000
@@ -81,7 +91,39 @@ class ArchiveFile:
                 chunks = coding.gunzipped(chunks, what=what, hint=HINT)
             case "none":
                 pass
-        return bounded(chunks, self.size, what=what)
+        return Budget.of(self.size).bounded(chunks, what=what)
+
+
+class OutOfProportionError(IntegrityError):
+    """Nothing of what it is found in is worth to be looked at further."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Budget:
+    """What may yet be unpacked; shared by all that comes from the same file."""
+
+    packed_size: int
+    left: int
+
+    @classmethod
+    def of(cls, packed_size: int) -> Budget:
+        """Return the budget of ``packed_size`` bytes."""
+        return cls(packed_size=packed_size, left=max(FREE_BYTES, MAX_RATIO * packed_size))
+
+    def bounded(self, chunks: Iterable[bytes], *, what: str) -> Iterator[bytes]:
+        """Yield chunks; raises OutOfProportionError when all from the budget are too many."""
+        for chunk in chunks:
+            self.left -= len(chunk)
+            if self.left < 0:
+                limit = max(FREE_BYTES, MAX_RATIO * self.packed_size)
+                msg = f"{what}: {self.packed_size} bytes unpack to more than {limit}"
+                raise OutOfProportionError(msg, hint="do not trust where it comes from")
+            yield chunk
+
+
+def ending(name: str) -> str:
+    """Return which of `ENDINGS` a file's name has; empty where it has none."""
+    return next((each for each in ENDINGS if name.endswith(each)), "")
 
 
 def packing_of(start: bytes) -> Packing:
@@ -116,17 +158,6 @@ def find(path: Path) -> ArchiveFile:
             msg = f"{whole}: part {number:02} is missing"
             raise IntegrityError(msg, hint="put all parts into one folder")
     return ArchiveFile(path=whole, parts=tuple(parts))
-
-
-def bounded(chunks: Iterable[bytes], packed_size: int, *, what: str) -> Iterator[bytes]:
-    """Yield chunks; raises IntegrityError when they are out of all proportion to what they were."""
-    limit, size = max(FREE_BYTES, MAX_RATIO * packed_size), 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            msg = f"{what}: {packed_size} bytes unpack to more than {limit}"
-            raise IntegrityError(msg, hint="do not trust where it comes from")
-        yield chunk
 
 
 def _chunk(read: Callable[[int], bytes], path: Path) -> bytes:

@@ -11,7 +11,8 @@ from rke2pack.oci.intake import archivefile
 from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.oci.store import layout
 
-ARCHIVE = re.compile(r"(?P<stem>.+?)\.(?:tar(?:\.gz|\.zst)?|tgz|tzst)(?:\.part\d\d)?\Z")
+_ENDINGS = "|".join(map(re.escape, archivefile.ENDINGS))
+ARCHIVE = re.compile(rf"(?P<stem>.+?)(?:{_ENDINGS})(?:\.part\d\d)?\Z")
 
 
 def archives(given: Path) -> tuple[ArchiveFile, ...]:

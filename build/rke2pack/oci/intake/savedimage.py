@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from posixpath import normpath
@@ -20,8 +20,11 @@ from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, NotFoundError, ValidationError
 from rke2pack.oci import coding, media, model, strictjson
 from rke2pack.oci.intake import archivefile, tarstream
+from rke2pack.oci.intake.archivefile import Budget
 from rke2pack.oci.intake.tarstream import Member
 from rke2pack.oci.model import Descriptor, Manifest
+from rke2pack.oci.pack import content
+from rke2pack.oci.pack import images as archive
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES
 from rke2pack.oci.store.layout import Layout, Staged
@@ -46,6 +49,7 @@ def take_in(
         stack.callback(saved.discard)
         for member in tarstream.read(stream, what=what):
             saved.add(member)
+        saved.budget = Budget.of(sum(part.size for part in saved.parts.values()))
         image = saved.image(_chosen(saved.listing(), reference, what))
         saved.adopt(image)
         return image.manifest
@@ -63,10 +67,14 @@ class SavedImage:
 
 @dataclass(kw_only=True)
 class Saved:
-    """The files of a saved tar, staged beside a layout's blobs until they are adopted."""
+    """The files of a saved tar, staged beside a layout's blobs until they are adopted.
+
+    Its layers together unpack to no more than the ``budget``.
+    """
 
     layout: Layout
     what: str
+    budget: Budget = field(default_factory=lambda: Budget.of(0))
     parts: dict[str, Staged] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     _unpacked: dict[Digest, Digest] = field(default_factory=dict)
@@ -95,9 +103,11 @@ class Saved:
         return found
 
     def text(self, part: Staged, *, max_bytes: int = MAX_CONFIG_BYTES) -> bytes:
-        """Read a small file of the tar."""
+        """Read a small file of the tar, of a blob that the layout has the layout's own."""
         if part.size > max_bytes:
             raise self.wrong(f"{part.digest} is larger than {max_bytes} bytes")
+        if part.path == self.layout.path(part.digest):
+            return self.layout.read(part.digest, max_bytes=max_bytes)
         with files.reported("read", part.path):
             return part.path.read_bytes()
 
@@ -116,7 +126,7 @@ class Saved:
         config = self.part(entry.get("Config"))
         layers = [self.part(name) for name in _listed(entry.get("Layers"), self.what)]
         raw = self.text(config)
-        self._check_layers(layers, _diff_ids(raw, self.what))
+        self._check_layers(layers, archive.diff_ids(raw, what=f"{self.what}: config"))
         names = [str(name) for name in _listed(entry.get("RepoTags") or [], self.what)]
         return SavedImage(
             names=tuple(names),
@@ -129,7 +139,8 @@ class Saved:
         """Keep an image's blobs and its manifest."""
         for part in image.parts:
             self.layout.adopt(part)
-        self.layout.put(image.manifest.raw)
+        if not content.is_good(self.layout, image.manifest.descriptor):
+            self.layout.adopt(self.layout.stage([image.manifest.raw]))
 
     def discard(self) -> None:
         """Remove what was staged and not adopted."""
@@ -137,7 +148,7 @@ class Saved:
             with files.reported("remove", part.path):
                 part.path.unlink(missing_ok=True)
 
-    def _check_layers(self, layers: list[Staged], diff_ids: list[Digest]) -> None:
+    def _check_layers(self, layers: list[Staged], diff_ids: Sequence[Digest]) -> None:
         if len(layers) != len(diff_ids):
             raise self.wrong(f"{len(layers)} layers, its config knows {len(diff_ids)}")
         for number, (layer, diff_id) in enumerate(zip(layers, diff_ids, strict=True), start=1):
@@ -154,7 +165,7 @@ class Saved:
             what = f"{self.what}: a gzip layer"
             chunks = coding.gunzipped(_read(layer), what=what, hint=archivefile.HINT)
             hashed = hashlib.sha256()
-            for chunk in archivefile.bounded(chunks, layer.size, what=what):
+            for chunk in self.budget.bounded(chunks, what=self.what):
                 hashed.update(chunk)
             self._unpacked[layer.digest] = Digest(hashed.hexdigest())
         return self._unpacked[layer.digest]
@@ -179,13 +190,6 @@ def _listed(value: object, what: str) -> list[object]:
         msg = f"{what}: {LISTING} has no list where one belongs"
         raise IntegrityError(msg)
     return value
-
-
-def _diff_ids(config: bytes, what: str) -> list[Digest]:
-    found = strictjson.load_object(config, what=f"{what}: config", max_bytes=MAX_CONFIG_BYTES)
-    rootfs = found.get("rootfs")
-    names = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    return [Digest.parse(str(name)) for name in _listed(names, what)]
 
 
 def _read(layer: Staged) -> Iterator[bytes]:

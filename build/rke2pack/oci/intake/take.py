@@ -17,7 +17,8 @@ from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
 from rke2pack.oci import media, model, resolve
-from rke2pack.oci.intake import tarstream
+from rke2pack.oci.intake import archivefile, tarstream
+from rke2pack.oci.intake.archivefile import BLOBS, Budget
 from rke2pack.oci.intake.savedimage import Saved, SavedImage
 from rke2pack.oci.intake.tarstream import Member
 from rke2pack.oci.model import Descriptor, Document, Manifest
@@ -26,7 +27,6 @@ from rke2pack.oci.reference import Reference
 from rke2pack.oci.store import layout as layouts
 from rke2pack.oci.store.layout import INDEX_FILE, VERSION_FILE, Entry, Layout, Staged
 
-BLOBS = "blobs/sha256/"
 _SHOWN = 5
 
 
@@ -46,19 +46,22 @@ def take_in(layout: Layout, archive: Path) -> tuple[Entry, ...]:
     ``archive`` is a ``.tar``, ``.tar.gz`` or ``.tar.zst`` (the name of a whole
     one, or of its first part) or a folder that is an OCI layout. A name is as
     an OCI layout spells it (empty: none), a docker archive's written in full;
-    nothing is tagged. The caller holds `Layout.in_use`. Every blob is verified,
-    what the layout has is not written again. Of an index, manifests that are
-    not there are left out, as containerd does.
+    nothing is tagged. The caller holds `Layout.in_use`. Every blob that the
+    images need is verified: what comes, and what the layout has, which is not
+    written again unless it is damaged. Of an index, manifests that are not
+    there are left out, as containerd does.
 
     Raises IntegrityError for bytes that are not what they claim and for images
     that lack blobs (then nothing is kept), ConfigError where there is nothing.
     """
     if archive.is_dir():
         return _from_folder(layout, archive)
+    file = archivefile.find(archive)
     with ExitStack() as stack:
-        incoming = Incoming(layout=layout, saved=Saved(layout=layout, what=str(archive)))
+        saved = Saved(layout=layout, what=str(archive), budget=Budget.of(file.size))
+        incoming = Incoming(layout=layout, saved=saved)
         stack.callback(incoming.discard)
-        incoming.collect(tarstream.members(archive))
+        incoming.collect(tarstream.read(file.tar(), what=str(file.path)))
         return incoming.keep()
 
 
@@ -96,7 +99,7 @@ def _from_folder(layout: Layout, folder: Path) -> tuple[Entry, ...]:
         stack.callback(lambda: _remove(staged))
         for blob in blobs:
             chunks = _verbatim(source, blob)
-            if layout.has(blob):
+            if content.is_good(layout, blob):
                 for _ in chunks:
                     pass
             else:
@@ -115,7 +118,7 @@ def _verbatim(source: Layout, blob: Descriptor) -> Iterator[bytes]:
 
 @dataclass(kw_only=True)
 class Incoming:
-    """An archive on its way: staged are the blobs that the layout lacks, and all other files.
+    """An archive on its way: staged are all files but blobs that the layout has undamaged.
 
     Large blobs that are ``elsewhere`` (digest to size) are verified and not kept.
     """
@@ -154,7 +157,7 @@ class Incoming:
         blob = Descriptor(media_type="", digest=digest, size=member.size)
         is_large = member.size > resolve.MAX_CONFIG_BYTES
         is_elsewhere = is_large and self.elsewhere.get(digest) == member.size
-        if not self.layout.has(blob) and not is_elsewhere:
+        if not is_elsewhere and not content.is_good(self.layout, blob):
             return self.layout.stage(member.chunks)
         hashed, start = hashlib.sha256(), b""
         for chunk in member.chunks:
@@ -188,6 +191,9 @@ class Incoming:
         for blob in needed(self, roots, what=what, hint=hint):
             if blob.digest in self.blobs:
                 self.layout.adopt(self.blobs[blob.digest])
+            else:
+                for _ in content.verbatim(self.layout, blob):
+                    pass
         return tuple(_described(self.layout, entry, what=what) for entry in entries)
 
     def has(self, blob: Descriptor) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import Literal
 
@@ -55,18 +54,12 @@ class Member:
     chunks: Iterator[bytes] = field(repr=False, compare=False)
 
 
-def members(path: Path) -> Iterator[Member]:
-    """Yield the members of an archive: ``.tar``, ``.tar.gz`` or ``.tar.zst``, whole or in parts.
-
-    Raises ConfigError where there is no such file, IntegrityError where it is
-    cut short, damaged, or holds what no image archive holds.
-    """
-    found = archivefile.find(path)
-    return read(found.tar(), what=str(found.path))
-
-
 def read(chunks: Iterable[bytes], *, what: str) -> Iterator[Member]:
-    """Yield the members of a tar's bytes; raises IntegrityError as `members` does."""
+    """Yield the members of a tar's bytes.
+
+    Raises IntegrityError where it is cut short, damaged, or holds what no image
+    archive holds.
+    """
     source = _Source(chunks, what)
     extra: dict[str, str] = {}
     count = 0

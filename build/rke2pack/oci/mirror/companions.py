@@ -19,6 +19,7 @@ from rke2pack.oci import media, model
 from rke2pack.oci.mirror.sources import Source
 from rke2pack.oci.mirror.target import Target
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest
+from rke2pack.oci.resolve import MAX_NESTING
 
 MAX_COMPANIONS = 1000
 # Copies one manifest or index under a name; returns the bytes that the target lacked.
@@ -66,14 +67,17 @@ class Followers:
             self._seen.add(key)
             return is_new
 
-    def _listed(self, repository: str, digest: Digest) -> list[Digest]:
+    def _listed(self, repository: str, digest: Digest, depth: int = 0) -> list[Digest]:
+        if depth > MAX_NESTING:
+            msg = f"{repository}@{digest}: indexes nested deeper than {MAX_NESTING}"
+            raise IntegrityError(msg, hint="leave signatures out with --no-referrers")
         document = self.target.document(repository, digest)
         if not isinstance(document, Index):
             return []
         found = [child.digest for child in document.manifests]
         for child in document.manifests:
             if child.media_type in media.INDEXES:
-                found += self._listed(repository, child.digest)
+                found += self._listed(repository, child.digest, depth + 1)
         return found
 
 

@@ -7,23 +7,36 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rke2pack.digest import Digest
-from rke2pack.errors import ConfigError, NotFoundError, PackError, RegistryError, ValidationError
+from rke2pack.errors import (
+    AuthError,
+    ConfigError,
+    IntegrityError,
+    NotFoundError,
+    PackError,
+    RegistryError,
+    ValidationError,
+)
 from rke2pack.oci import media
 from rke2pack.oci.mirror.names import Rules
 from rke2pack.oci.model import Index
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.registry.client import Registry
 from rke2pack.oci.registry.upload import Uploader
+from rke2pack.oci.resolve import MAX_NESTING
 
 Status = Literal["deleted", "absent", "planned", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What became of one name."""
+    """What became of one name.
+
+    ``note`` has what a dry run cannot decide without trying, empty for nothing.
+    """
 
     reference: Reference
     status: Status
+    note: str = ""
     error: PackError | None = None
 
 
@@ -91,10 +104,26 @@ class Pruner:
 
     def _removed(self, reference: Reference, asked: tuple[Reference, ...]) -> Removal:
         try:
+            if self.is_dry_run:
+                return self._plan(reference, asked)
             status = self._remove(reference, asked)
         except PackError as exc:
             return Removal(reference=reference, status="failed", error=exc)
         return Removal(reference=reference, status=status)
+
+    def _plan(self, reference: Reference, asked: tuple[Reference, ...]) -> Removal:
+        """Look at what stands in the way; of a tag only the real run learns whether it does."""
+        digest = self._digest(reference.repository, reference.tag or reference.digest or "")
+        if digest is None:
+            return Removal(reference=reference, status="absent")
+        note = ""
+        try:
+            self._check_needed(reference, digest, asked)
+        except ValidationError as exc:
+            if not reference.tag:
+                raise
+            note = f"unless the registry removes a tag alone: {exc.message}"
+        return Removal(reference=reference, status="planned", note=note)
 
     def _remove(self, reference: Reference, asked: tuple[Reference, ...]) -> Status:
         repository, uploader = reference.repository, Uploader(self.registry)
@@ -102,23 +131,17 @@ class Pruner:
         if digest is None:
             return "absent"
         if reference.tag:
-            if self.is_dry_run:
-                return "planned"
             try:
                 uploader.delete(repository, reference.tag)
             except NotFoundError:
                 return "absent"
             except RegistryError as exc:
-                if exc.temporary:
+                if exc.temporary or isinstance(exc, AuthError):
                     raise
                 # This registry removes manifests only, with every tag that they have.
             if self._digest(repository, reference.tag) is None:
                 return "deleted"
-            others = self._other_tags(reference, digest, asked)
-            _refuse(reference, "the registry cannot remove it without {}", others)
         self._check_needed(reference, digest, asked)
-        if self.is_dry_run:
-            return "planned"
         uploader.delete(repository, digest)
         return "deleted"
 
@@ -127,6 +150,9 @@ class Pruner:
     ) -> None:
         """Refuse a manifest that a kept image is or lists, or that another tag points at."""
         repository = reference.repository
+        others = self._other_tags(reference, digest, asked)
+        if reference.tag:
+            _refuse(reference, "the registry cannot remove it without {}", others)
         if repository not in self._needed:
             names = sorted(self.kept.get(repository, ()), key=str)
             self._needed[repository] = {
@@ -134,7 +160,7 @@ class Pruner:
             }
         owner = self._needed[repository].get(digest)
         _refuse(reference, "{} needs it, which this run mirrors", {owner} if owner else set())
-        _refuse(reference, "{} points at it", self._other_tags(reference, digest, asked))
+        _refuse(reference, "{} points at it", others)
 
     def _other_tags(
         self, reference: Reference, digest: Digest, asked: tuple[Reference, ...]
@@ -156,8 +182,13 @@ class Pruner:
         except NotFoundError:
             return None
 
-    def _documents(self, repository: str, name: str | Digest) -> set[Digest]:
+    def _documents(self, repository: str, name: str | Digest, depth: int = 0) -> set[Digest]:
         """Return the digests of an image and of all manifests below it; nothing for none."""
+        if depth > MAX_NESTING:
+            msg = f"{repository}: {name}: indexes nested deeper than {MAX_NESTING}"
+            raise IntegrityError(
+                msg, hint="look at who made this image; nothing was removed for it"
+            )
         try:
             document = self.registry.get_manifest(repository, name)
         except NotFoundError:
@@ -165,8 +196,11 @@ class Pruner:
         found = {document.descriptor.digest}
         if isinstance(document, Index):
             for child in document.manifests:
-                is_index = child.media_type in media.INDEXES
-                found |= self._documents(repository, child.digest) if is_index else {child.digest}
+                found |= (
+                    self._documents(repository, child.digest, depth + 1)
+                    if child.media_type in media.INDEXES
+                    else {child.digest}
+                )
         return found
 
 

@@ -101,8 +101,9 @@ class Mirror:
             self.access.stopped.set()
             raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            # Heads hand work to the pool: it has to be there as long as they are.
             heads.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             self.planned = self._target.planned
 
     def _outcome(self, errand: Errand) -> Outcome:

@@ -120,9 +120,13 @@ class RegistrySource:
 
 @dataclass(kw_only=True)
 class ReferrersApis:
-    """Which registries know the referrers API; each is asked once."""
+    """Which registries know the referrers API, which repositories it is refused for.
+
+    Who does not know it is asked once, a repository that it is refused for too.
+    """
 
     _known: dict[str, bool] = field(default_factory=dict)
+    _refused: set[tuple[str, str]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def referrers(
@@ -131,10 +135,28 @@ class ReferrersApis:
         """List what refers to a manifest; None where the registry does not know."""
         with self._lock:
             if registry.host not in self._known:
-                first = registry.referrers(repository, subject)
-                self._known[registry.host] = first is not None
-                return first
-        return registry.referrers(repository, subject) if self._known[registry.host] else None
+                return self._first(registry, repository, subject)
+        if not self._known[registry.host]:
+            return None
+        try:
+            return registry.referrers(repository, subject)
+        except NotFoundError:
+            # A repository that is not there yet, in a dry run.
+            return ()
+
+    def _first(
+        self, registry: Registry, repository: str, subject: Digest
+    ) -> tuple[Descriptor, ...] | None:
+        """Ask a host of which nothing is known yet."""
+        if (registry.host, repository) in self._refused:
+            return None
+        try:
+            found = registry.referrers(repository, subject)
+        except NotFoundError:
+            self._refused.add((registry.host, repository))
+            return None
+        self._known[registry.host] = found is not None
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

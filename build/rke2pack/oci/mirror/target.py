@@ -110,7 +110,7 @@ class Target:
 
         Raises the first error when all have ended.
         """
-        claims = [self._claim(source, repository, blob) for blob in blobs]
+        claims = self._claims(source, repository, blobs)
         # What other threads may wait for comes before what this one waits for.
         for claim in claims:
             if claim.home:
@@ -119,6 +119,21 @@ class Target:
         if errors:
             raise next((exc for exc in errors if isinstance(exc, PackError)), errors[0])
         return tuple(c.blob for c in claims if c.is_own and c.future.result() == "pushed")
+
+    def _claims(
+        self, source: Source, repository: str, blobs: Iterable[Descriptor]
+    ) -> tuple[_Claim, ...]:
+        """Claim all the blobs; where that fails, who waits for those before is told."""
+        claims: list[_Claim] = []
+        try:
+            for blob in blobs:
+                claims.append(self._claim(source, repository, blob))  # noqa: PERF401 - kept if it fails
+        except BaseException as exc:
+            for claim in claims:
+                if claim.home:
+                    claim.future.set_exception(exc)
+            raise
+        return tuple(claims)
 
     def _claim(self, source: Source, repository: str, blob: Descriptor) -> _Claim:
         """Have a blob sent, unless another thread has, or another repository gets it first."""

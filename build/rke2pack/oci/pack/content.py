@@ -7,19 +7,18 @@ not always right. Nothing is unpacked to the disk; a tar is only bytes here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from rke2pack import files, progress
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.oci import coding
 from rke2pack.oci.hashing import Hashing
+from rke2pack.oci.intake import archivefile
+from rke2pack.oci.intake.archivefile import Packing
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.store.layout import Layout
 from rke2pack.progress import Advance
 
-Packing = Literal["gzip", "zstd", "none"]
-_MAGIC: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _READ = 1024 * 1024
 
 
@@ -27,8 +26,7 @@ def packing(layout: Layout, blob: Descriptor) -> Packing:
     """Return how a layer's blob is compressed."""
     path = layout.path(blob.digest)
     with files.reported("read", path), path.open("rb") as handle:
-        start = handle.read(4)
-    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "none")
+        return archivefile.packing_of(handle.read(4))
 
 
 def verbatim(
@@ -40,6 +38,18 @@ def verbatim(
     """
     what = f"{layout.root}: {blob.digest}"
     return _verified(_read(layout, blob, advance), blob.digest, what=what)
+
+
+def is_good(layout: Layout, blob: Descriptor) -> bool:
+    """Whether a layout has a blob, and undamaged: it is read to its end."""
+    if not layout.has(blob):
+        return False
+    try:
+        for _ in verbatim(layout, blob):
+            pass
+    except (IntegrityError, NotFoundError):
+        return False
+    return True
 
 
 def unpacked(

@@ -109,7 +109,9 @@ class DeltaMaker:
         with ExitStack() as stack:
             incoming = Incoming(
                 layout=layout,
-                saved=Saved(layout=layout, what=str(file.path)),
+                saved=Saved(
+                    layout=layout, what=str(file.path), budget=archivefile.Budget.of(file.size)
+                ),
                 elsewhere=base.blobs,
             )
             stack.callback(incoming.discard)
@@ -155,10 +157,7 @@ def name(target: str, base: Whole, form: Format) -> str:
 
 
 def _stem(file_name: str) -> str:
-    for ending in (".tar.zst", ".tar.gz", ".tzst", ".tgz", ".tar"):
-        if file_name.endswith(ending):
-            return file_name.removesuffix(ending)
-    return file_name
+    return file_name.removesuffix(archivefile.ending(file_name))
 
 
 def _taken(incoming: Incoming, file: ArchiveFile) -> Whole:

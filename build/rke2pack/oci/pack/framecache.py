@@ -1,8 +1,9 @@
 """Frame cache: the frames of layers, kept to be copied into the next archive.
 
 ``<coding>/<hex>.frames`` are a layer's frames, ``<coding>/<hex>.json`` says
-what they are and is written last. Several processes may use it; a lost or
-damaged entry is only slow, never wrong: entries are hashed before use.
+what they are and is written last. Several processes may use it; a lost,
+damaged or swapped entry is only slow, never wrong: before use its frames are
+hashed, and held against the layer and the length that they were kept for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.files import Cache
 from rke2pack.oci.coding import Coding
+from rke2pack.oci.pack import framesize
 
 _FOLDER = "frames"
 _CHUNK = 1024 * 1024
@@ -44,6 +46,7 @@ class Growing:
     path: Path
     hashed: Any = field(default_factory=hashlib.sha256)
     size: int = 0
+    lengths: list[int] = field(default_factory=list)
 
     def write(self, frame: bytes) -> None:
         """Append one frame."""
@@ -51,6 +54,7 @@ class Growing:
             self.handle.write(frame)
         self.hashed.update(frame)
         self.size += len(frame)
+        self.lengths.append(len(frame))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +64,25 @@ class FrameCache:
     cache: Cache
 
     def find(self, coding: Coding, digest: Digest) -> Entry | None:
-        """Return the frames of a layer, verified, or None."""
+        """Return the frames of a layer, verified, or None.
+
+        They are those that were kept for this layer under this coding, and say
+        themselves that they decode to ``raw_size``.
+        """
         path = self._path(coding, digest)
         raw = self.cache.get(self._key(coding, digest))
         try:
             known = json.loads(raw or b"null")
             entry = Entry(path=path, size=int(known["size"]), raw_size=int(known["raw_size"]))
-            is_good = path.stat().st_size == entry.size and _sha256(path) == known["sha256"]
+            is_good = (
+                (known["coding"], known["digest"]) == (coding.name, str(digest))
+                and path.stat().st_size == entry.size == sum(known["frames"])
+                and _raw_size(path, known["frames"]) == entry.raw_size
+                and _sha256(path) == known["sha256"]
+            )
             for used in (path, path.with_suffix(".json")) if is_good else ():
                 os.utime(used)
-        except (ValueError, TypeError, KeyError, OSError):
+        except (ValueError, TypeError, KeyError, OverflowError, OSError):
             return None
         return entry if is_good else None
 
@@ -92,7 +105,14 @@ class FrameCache:
         with files.reported("write", path):
             done.handle.flush()
             done.path.replace(path)
-        known = {"raw_size": raw_size, "sha256": done.hashed.hexdigest(), "size": done.size}
+        known = {
+            "coding": coding.name,
+            "digest": str(digest),
+            "frames": done.lengths,
+            "raw_size": raw_size,
+            "sha256": done.hashed.hexdigest(),
+            "size": done.size,
+        }
         self.cache.put(self._key(coding, digest), json.dumps(known).encode())
         return Entry(path=path, size=done.size, raw_size=raw_size)
 
@@ -114,6 +134,21 @@ class FrameCache:
 
     def _path(self, coding: Coding, digest: Digest) -> Path:
         return self.cache.folder / _FOLDER / coding.name / f"{digest.hex}.frames"
+
+
+def _raw_size(path: Path, lengths: Iterable[int]) -> int | None:
+    """Return how long frames of these lengths are decoded; None where one does not say."""
+    total = position = 0
+    with path.open("rb", buffering=0) as handle:
+        for length in lengths:
+            start = os.pread(handle.fileno(), min(length, framesize.START_BYTES), position)
+            position += length
+            left = min(length, framesize.END_BYTES)
+            size = framesize.decoded(start, os.pread(handle.fileno(), left, position - left))
+            if size is None:
+                return None
+            total += size
+    return total
 
 
 def _sha256(path: Path) -> str:

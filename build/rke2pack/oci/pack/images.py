@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
 from rke2pack.oci import media, resolve, strictjson
+from rke2pack.oci.intake.archivefile import Packing
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import content
 from rke2pack.oci.platform import Platform
@@ -28,7 +29,7 @@ class Layer:
     digest: Digest
     blob: Descriptor
     diff_id: Digest
-    packing: content.Packing
+    packing: Packing
     is_unpacked: bool
 
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media, model
+from rke2pack.oci.intake.archivefile import BLOBS
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import tarball
 from rke2pack.oci.pack.images import ArchiveImage, Layer, unique_layers
@@ -22,7 +23,6 @@ from rke2pack.oci.platform import Platform
 from rke2pack.oci.store import layout
 
 _DOCKER_INDEX = "manifest.json"
-_BLOBS = "blobs/sha256"
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -158,7 +158,7 @@ def _docker_index(images: Iterable[ArchiveImage], left_out: frozenset[Digest]) -
 
 
 def _path(digest: Digest) -> str:
-    return f"{_BLOBS}/{digest.hex}"
+    return f"{BLOBS}{digest.hex}"
 
 
 def _json(document: object) -> bytes:

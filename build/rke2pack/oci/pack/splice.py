@@ -2,7 +2,8 @@
 
 What is encoded already is copied: the cached frames of a layer, and for a
 ``.tar.gz`` the registry's own gzip blob, which is a gzip member of the very
-bytes that the tar holds there. Every byte is verified in the run that uses it.
+bytes that the tar holds there. Every byte is verified in the run that uses it,
+and a length that was kept from another run is held against what the bytes say.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Literal
 
 from rke2pack.digest import Digest
+from rke2pack.errors import IntegrityError
 from rke2pack.files import Cache
+from rke2pack.oci import coding
 from rke2pack.oci.coding import Coding, Gzip, Zstd
-from rke2pack.oci.pack import content, frames
+from rke2pack.oci.pack import content, frames, framesize
 from rke2pack.oci.pack.framecache import FrameCache
 from rke2pack.oci.pack.frames import WORKERS, Frame, Job
 from rke2pack.oci.pack.images import Layer
@@ -54,7 +57,7 @@ def recipe(profile: ProfileName, form: Format) -> Recipe:
     keeps = profile == "fast"
     if form == "gz":
         return Recipe(keeps_blobs=keeps, splices=True, plain=Gzip(level=6), packed=Gzip(level=0))
-    level = {"fast": 3, "default": 8, "small": 16}[profile]
+    level = {"fast": 3, "default": 9, "small": 16}[profile]
     return Recipe(
         keeps_blobs=keeps,
         splices=False,
@@ -122,23 +125,34 @@ class Splicer:
                 yield Job(key=None, coding=self.recipe.plain, chunks=(piece,))
                 continue
             known = ready[piece.digest]
-            chunks = self._verbatim(piece) if known.path is None else ()
+            chunks = self._whole(piece, known.size) if known.path is None else ()
             yield Job(key=known, coding=self.recipe.packed, chunks=chunks)
 
     def _is_spliced(self, layer: Layer) -> bool:
         return self.recipe.splices and layer.is_unpacked and layer.packing == "gzip"
 
     def _spliced(self, layer: Layer) -> tuple[Digest, Ready]:
-        """Verify a gzip blob and find out how long it is unpacked, once for all times."""
+        """Verify a gzip blob and find out how long it is unpacked, once for all times.
+
+        A blob of several members does not say how long all are: it is unpacked
+        each time.
+        """
         size = self._known_size(layer)
+        if size is not None and size % framesize.GZIP_MODULUS != self._said_size(layer):
+            self.meter.expect(layer.blob.size)  # it has to be read again
+            size = None
         if size is None:
             size = sum(map(len, self._unpacked(layer)))
             self._keep_size(layer, size)
-        else:
-            for _ in self._verbatim(layer):
-                pass
         path = self.layout.path(layer.blob.digest)
         return layer.digest, Ready(size=size, path=path, length=layer.blob.size)
+
+    def _said_size(self, layer: Layer) -> int:
+        """Return what a gzip blob, verified, says at its end of how long it is unpacked."""
+        end = b""
+        for chunk in self._verbatim(layer):
+            end = (end + chunk[-framesize.END_BYTES :])[-framesize.END_BYTES :]
+        return int.from_bytes(end, "little")
 
     @property
     def _frames(self) -> FrameCache:
@@ -155,17 +169,15 @@ class Splicer:
     def _encoded(self, layers: Iterable[Layer]) -> dict[Digest, Ready]:
         ready: dict[Digest, Ready] = {}
         sizes: Counter[Digest] = Counter()
-        coding = self.recipe.plain
-        jobs = (
-            Job(key=None, coding=coding, chunks=self._counted(layer, sizes)) for layer in layers
-        )
+        plain = self.recipe.plain
+        jobs = (Job(key=None, coding=plain, chunks=self._counted(layer, sizes)) for layer in layers)
         with contextlib.closing(frames.encode(jobs)) as encoded:
             for layer in layers:
-                with self._frames.growing(coding, layer.digest) as growing:
+                with self._frames.growing(plain, layer.digest) as growing:
                     for data in _until_end(encoded):
                         growing.write(data)
                     size = sizes[layer.digest]
-                    entry = self._frames.keep(coding, layer.digest, growing, raw_size=size)
+                    entry = self._frames.keep(plain, layer.digest, growing, raw_size=size)
                 if layer.packing == "gzip":
                     self._keep_size(layer, size)
                 ready[layer.digest] = Ready(size=size, path=entry.path, length=entry.size)
@@ -175,6 +187,16 @@ class Splicer:
         for chunk in self._unpacked(layer):
             sizes[layer.digest] += len(chunk)
             yield chunk
+
+    def _whole(self, layer: Layer, size: int) -> Iterator[bytes]:
+        """Yield a blob; raises IntegrityError unless it is as long as the tar's header says."""
+        left = size
+        for chunk in self._verbatim(layer):
+            left -= len(chunk)
+            yield chunk
+        if left:
+            msg = f"{self.layout.root}: {layer.blob.digest} has {size - left} bytes, not {size}"
+            raise IntegrityError(msg, hint=coding.HINT)
 
     def _verbatim(self, layer: Layer) -> Iterator[bytes]:
         with self._item(layer) as advance:
@@ -191,7 +213,7 @@ class Splicer:
         try:
             known = json.loads(self.cache.get(_size_key(layer)) or b"null")
             return int(known["size"]) if known["diff_id"] == str(layer.diff_id) else None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             return None
 
     def _keep_size(self, layer: Layer, size: int) -> None:

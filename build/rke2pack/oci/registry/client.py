@@ -23,12 +23,15 @@ from rke2pack.oci.registry.token import Authenticator, Scope
 from rke2pack.oci.registry.wire import Body, Wire
 
 MAX_TAGS = 100_000
+MAX_PAGES = 2000
 _PAGE = 1000
 _MAX_TAGS_BYTES = 16 * 1024 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
 _NEXT = re.compile(r"<([^>]*)>\s*;(?:[^,]*;)?\s*rel=\"?next\"?", re.IGNORECASE)
+# As `answer.refusal` writes it; without a code it is the page of some web server.
+_REFUSED_WITH_CODE = re.compile(r": 4\d\d [^:(]+ \((?!UNSUPPORTED\b)[A-Z_]+\b")
 # Once so many new bytes came, earlier failures are forgotten: a long blob may break often.
-_PROGRESS = 256 * 1024
+PROGRESS = 256 * 1024
 
 
 class Place(Protocol):
@@ -189,7 +192,7 @@ class Registry:
                 error = exc
             else:
                 return
-            failures = 1 if sink.offset - mark >= _PROGRESS else failures + 1
+            failures = 1 if sink.offset - mark >= PROGRESS else failures + 1
             mark = sink.offset
             self.wire.rest(failures, error)
 
@@ -238,12 +241,14 @@ class Registry:
             if len(found) > MAX_TAGS:
                 msg = f"{what}: more than {MAX_TAGS}"
                 raise RegistryError(msg)
+            _check_pages(len(seen), what)
         return tuple(dict.fromkeys(found))
 
     def referrers(self, repository: str, subject: Digest) -> tuple[Descriptor, ...] | None:
         """List the manifests that name ``subject`` (OCI distribution-spec 1.1, "Referrers").
 
-        None where the registry does not know this question.
+        None where the registry does not know this question; raises
+        NotFoundError where it refuses it for this repository.
         """
         what = f"{self.host}/{repository}: referrers of {subject}"
         url: str = self.url(repository, "referrers", str(subject))
@@ -253,16 +258,17 @@ class Registry:
             seen.add(url)
             try:
                 page, url = self.wire.retry(partial(self._referrers_page, url, repository, what))
-            except NotFoundError:
-                return None
             except RegistryError as exc:
                 if exc.temporary or isinstance(exc, AuthError) or found:
                     raise
+                if _is_about_repository(exc):
+                    raise NotFoundError(exc.message, hint=exc.hint) from exc
                 return None
             found += page
             if len(found) > model.MAX_CHILDREN:
                 msg = f"{what}: more than {model.MAX_CHILDREN}"
                 raise RegistryError(msg)
+            _check_pages(len(seen), what)
         return tuple(found)
 
     def _referrers_page(
@@ -304,10 +310,12 @@ class Registry:
         body: Body | None = None,
         expected: set[int] | None = None,
         hints: Mapping[int, str] | None = None,
+        seconds: float | None = None,
     ) -> Iterator[Response]:
         """Send one request with the Authorization that ``scope`` needs (None: without any).
 
-        ``hints`` has the next step for a refused status. A 401 is answered
+        ``hints`` has the next step for a refused status, ``seconds`` is how
+        long the registry may be silent (None: 30). A 401 is answered
         once with a new token; the body is read a second time then.
         """
         accepted = expected or {200}
@@ -316,7 +324,7 @@ class Registry:
         first = accepted | {401} if scope is not None else accepted
         with self.wire.exchange(
             method, url, what=what, expected=first, headers=headers,
-            authorization=value, body=body, is_free=is_free, hints=hints,
+            authorization=value, body=body, is_free=is_free, hints=hints, seconds=seconds,
         ) as response:  # fmt: skip
             if response.status_code != 401 or scope is None:  # noqa: PLR2004 - HTTP's own number
                 yield response
@@ -327,7 +335,7 @@ class Registry:
             body.seek(0)
         with self.wire.exchange(
             method, url, what=what, expected=accepted, headers=headers,
-            authorization=value, body=body, is_free=is_free, hints=hints,
+            authorization=value, body=body, is_free=is_free, hints=hints, seconds=seconds,
         ) as response:  # fmt: skip
             yield response
 
@@ -365,6 +373,18 @@ def _following(response: Response, url: str, what: str) -> str:
         msg = f"{what}: the next page is on another host, refused"
         raise RegistryError(msg)
     return following
+
+
+def _check_pages(number: int, what: str) -> None:
+    """Raise RegistryError for a list that does not end: pages may be empty."""
+    if number >= MAX_PAGES:
+        msg = f"{what}: more than {MAX_PAGES} pages"
+        raise RegistryError(msg)
+
+
+def _is_about_repository(exc: RegistryError) -> bool:
+    """Whether a refusal has one of the specification's codes: who gives one knows the question."""
+    return _REFUSED_WITH_CODE.search(exc.message) is not None
 
 
 def _joined(name: str | Digest) -> str:

@@ -14,10 +14,15 @@ from typing import Any
 import urllib3
 from urllib3._collections import HTTPHeaderDict
 
+from rke2pack.oci.registry.watch import Watch
+
 _STATUS = re.compile(r"HTTP/1\.1 ([2345]\d\d)(?: |\Z)")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _END = b"\r\n\r\n"
 _MAX_BYTES = 64 * 1024
+# From one byte to the next, and in all.
+_READ_SECONDS = 30.0
+_ALL_SECONDS = 60.0
 
 
 class Bare:
@@ -41,9 +46,16 @@ class Bare:
 
 
 def ask(
-    pool: urllib3.HTTPConnectionPool, target: str, host: str, headers: Mapping[str, str]
+    pool: urllib3.HTTPConnectionPool,
+    target: str,
+    host: str,
+    headers: Mapping[str, str],
+    watch: Watch,
 ) -> Bare | None:
-    """Send one HEAD; None where no connection is open, or where its answer is unusual."""
+    """Send one HEAD; None where no connection is open, or where its answer is unusual or late.
+
+    Raises CancelledError where the work was stopped meanwhile.
+    """
     lines = [f"HEAD {target} HTTP/1.1", f"Host: {host}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if any("\r" in line or "\n" in line for line in lines):
@@ -53,7 +65,9 @@ def ask(
     found = None
     try:
         if connection.sock is not None:
-            found = _asked(connection, "\r\n".join([*lines, "", ""]).encode("latin-1"))
+            request = "\r\n".join([*lines, "", ""]).encode("latin-1")
+            with watch.over(connection.sock, _ALL_SECONDS):
+                found = _asked(connection, request)
     except (OSError, ValueError):
         found = None
     finally:
@@ -65,6 +79,8 @@ def ask(
 
 def _asked(connection: Any, request: bytes) -> Bare | None:  # noqa: ANN401 - urllib3 has several
     """Send and read; None for an answer that is not whole or not alone."""
+    # The request before may have been one that waits longer.
+    connection.sock.settimeout(_READ_SECONDS)
     connection.sock.sendall(request)
     answer = b""
     while _END not in answer:

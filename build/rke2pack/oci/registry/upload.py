@@ -16,11 +16,14 @@ from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryEr
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.registry import token, wire
 from rke2pack.oci.registry.answer import Response
-from rke2pack.oci.registry.client import Registry
+from rke2pack.oci.registry.client import PROGRESS, Registry
 from rke2pack.oci.registry.stream import FileOrigin, Origin, Part, Stream
 from rke2pack.oci.registry.token import Scope
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)\Z")
+# Registries copy or hash a blob between its last byte and their answer (S3, Harbor).
+CLOSING_SECONDS = 900.0
+_WRITING_SECONDS = 120.0
 _RIGHTS = "log in with the right to push there; some registries want the project made before"
 _TAKES_NONE = "turn off its read-only or proxy mode, or name another target"
 _SPACE = "raise the quota of that project, or make room in the registry"
@@ -102,7 +105,7 @@ class Uploader:
         )
 
     def _push(self, upload: Upload, stream: Stream) -> None:
-        failures = 0
+        failures = furthest = 0
         while True:
             try:
                 self._send(upload, stream)
@@ -115,7 +118,15 @@ class Uploader:
                     # The registry has lost the upload; it can be begun anew.
                     exc.temporary = True
                 self._registry.wire.rest(failures, exc)
+                # The answer may be lost and not the blob.
+                if self._registry.has_blob(
+                    upload.repository, upload.blob.digest, scope=upload.scope
+                ):
+                    self._cancel(upload)
+                    return
                 upload = self._resumed(upload) or self._start(upload)
+                if upload.offset - furthest >= PROGRESS:
+                    failures, furthest = 0, upload.offset
             else:
                 return
 
@@ -133,6 +144,7 @@ class Uploader:
                 body=document.raw,
                 expected={201},
                 hints=_WRITE_HINTS,
+                seconds=_WRITING_SECONDS,
             ) as response:
                 return response.headers.get("Docker-Content-Digest", "")
 
@@ -184,7 +196,7 @@ class Uploader:
         def attempt() -> Upload | None:
             with self._registry.ask(
                 "POST", url, scope=upload.scope, what=upload.what, expected={201, 202},
-                hints=_WRITE_HINTS,
+                hints=_WRITE_HINTS, seconds=_WRITING_SECONDS,
             ) as response:  # fmt: skip
                 if response.status_code == HTTPStatus.CREATED:
                     return None
@@ -228,7 +240,9 @@ class Uploader:
         url = f"{upload.location}{glue}{urlencode({'digest': str(upload.blob.digest)})}"
         headers = {"Content-Type": "application/octet-stream"} if part else {}
         last = replace(upload, location=url)
-        with self._ask("PUT", last, expected={201}, headers=headers, part=part) as response:
+        with self._ask(
+            "PUT", last, expected={201}, headers=headers, part=part, seconds=CLOSING_SECONDS
+        ) as response:
             got = response.headers.get("Docker-Content-Digest", "")
         if got and got != str(upload.blob.digest):
             msg = f"{upload.what}: the registry made {got[:100]} of it"
@@ -260,6 +274,7 @@ class Uploader:
         expected: set[int],
         headers: dict[str, str] | None = None,
         part: Part | None = None,
+        seconds: float | None = None,
     ) -> AbstractContextManager[Response]:
         """Send to an upload's location; credentials go to the registry's own address only."""
         is_home = wire.origin(upload.location) == wire.origin(self._registry.base)
@@ -272,6 +287,7 @@ class Uploader:
             body=part,
             expected=expected,
             hints=_WRITE_HINTS,
+            seconds=seconds,
         )
 
 

@@ -25,14 +25,15 @@ import urllib3
 from rke2pack.address import redact
 from rke2pack.errors import RegistryError
 from rke2pack.http import new_session
-from rke2pack.oci.registry import answer, heads
+from rke2pack.oci.registry import answer, heads, watch
 from rke2pack.oci.registry.answer import Response
 from rke2pack.oci.registry.certs import Trust
 from rke2pack.oci.registry.pace import Pace
 
 MAX_REDIRECTS = 5
 _ATTEMPTS = 6
-_TIMEOUT = urllib3.Timeout(connect=10.0, read=30.0)
+_CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
 _PROBE_SECONDS = 5.0
 _PROBE = urllib3.Timeout(connect=_PROBE_SECONDS, read=_PROBE_SECONDS)
 # What OpenSSL calls an answer in plain text.
@@ -111,6 +112,7 @@ class Wire:
         self._adapter = _Adapter(pool_connections=connections, pool_maxsize=connections)
         self._headers = {name: str(value) for name, value in self._session.headers.items()}
         self._roads: dict[Origin, _Road] = {}
+        self._watch = watch.Watch(pace.stopped)
 
     @contextlib.contextmanager
     def exchange(
@@ -125,16 +127,21 @@ class Wire:
         body: Body | None = None,
         is_free: bool = False,
         hints: Mapping[int, str] | None = None,
+        seconds: float | None = None,
     ) -> Iterator[Response]:
         """Send one request and give its streaming answer, whose status is in ``expected``.
 
         ``what`` stands in messages, ``hints`` has the next step for a status.
+        An answer may be silent for ``seconds`` (None: 30), its head take 30 s
+        more than that.
         Raises RegistryError for every other status and for whatever goes wrong
         while the caller reads the body.
         """
         self.pace.take(is_free=is_free)
         try:
-            with self._follow(method, url, dict(headers or {}), authorization, body) as response:
+            timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds or READ_SECONDS)
+            own = dict(headers or {})
+            with self._follow(method, url, own, authorization, body, timeout) as response:
                 if response.status_code not in expected:
                     raise self._heed(answer.refusal(response, what, hints or {}))
                 yield response
@@ -153,7 +160,7 @@ class Wire:
             if not _shakes_hands(url):
                 return False
         try:
-            self._send("GET", url, origin(url), {}, None, None, timeout=_PROBE).close()
+            self._send("GET", url, origin(url), {}, None, None, _PROBE).close()
         except requests.exceptions.SSLError as exc:
             reason = answer.innermost(exc)
             if isinstance(reason, ssl.SSLError) and reason.reason in _PLAIN_HTTP:
@@ -203,19 +210,20 @@ class Wire:
         if error.retry_after is None:
             self.pace.sleep(min(10.0, 0.25 * 2.0**failures))
 
-    def _follow(
+    def _follow(  # noqa: PLR0917 - as `exchange` names them
         self,
         method: str,
         url: str,
         headers: dict[str, str],
         authorization: str | None,
         body: Body | None,
+        timeout: urllib3.Timeout,
     ) -> Response:
         first = place = origin(url)
         headers.setdefault("Accept-Encoding", "identity")
         for _ in range(MAX_REDIRECTS + 1):
             own = authorization if place == first else None
-            response = self._send(method, url, place, headers, own, body)
+            response = self._send(method, url, place, headers, own, body, timeout)
             if response.status_code not in _REDIRECTS or method not in {"GET", "HEAD"}:
                 return response
             target = response.headers.get("Location")
@@ -236,8 +244,7 @@ class Wire:
         headers: Mapping[str, str],
         authorization: str | None,
         body: Body | None,
-        *,
-        timeout: urllib3.Timeout | None = None,
+        timeout: urllib3.Timeout,
     ) -> Response:
         own = {**self._headers, **headers}
         if authorization:
@@ -247,8 +254,8 @@ class Wire:
         with self._lock:
             self.sent[method] += 1
             road = self._roads.get(place) or self._roads.setdefault(place, self._road(url, place))
-        if method == "HEAD" and not road.is_absolute and timeout is None:
-            quick = heads.ask(road.pool, road.target(url), road.host(url), own)
+        if method == "HEAD" and not road.is_absolute:
+            quick = heads.ask(road.pool, road.target(url), road.host(url), own, self._watch)
             if quick is not None:
                 return Response(quick)
         # requests finds the way there, once; its detours for every request take longer than
@@ -258,7 +265,7 @@ class Wire:
                 road.pool.urlopen(
                     method, road.target(url), body=body, headers=own, redirect=False,
                     assert_same_host=False, retries=False, preload_content=False,
-                    decode_content=False, timeout=timeout or _TIMEOUT,
+                    decode_content=False, timeout=timeout,
                 )
             )  # fmt: skip
         except urllib3.exceptions.SSLError as exc:
@@ -282,6 +289,7 @@ class Wire:
         self._adapter.cert_verify(  # type: ignore[no-untyped-call]
             pool, url, found["verify"], cert
         )
+        watch.attach(pool, self._watch)
         asked = self._adapter.request_url(request, found["proxies"])
         return _Road(pool=pool, is_absolute=asked.startswith("http"))
 

@@ -19,10 +19,11 @@ from rke2pack.finding import Finding, Result, Status
 from rke2pack.oci import deltanote
 from rke2pack.oci.coding import WINDOW_LOG
 from rke2pack.oci.deltanote import DeltaNote
-from rke2pack.oci.intake import savedimage
+from rke2pack.oci.intake import archivefile, savedimage
+from rke2pack.oci.intake.archivefile import BLOBS, ENDINGS
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.verify import view as archiveview
-from rke2pack.oci.verify.scan import BLOBS, Scan
+from rke2pack.oci.verify.scan import Scan
 from rke2pack.oci.verify.view import SeenImage, View
 
 INTEGRITY: Final = frozenset(
@@ -96,7 +97,8 @@ class _Checking:
         self.note = self._note()
         for check in (
             self._digests, self._once, self._documents, self._complete, self._layers,
-            self._compression, self._window, self._platforms, self._tags, self._listing,
+            self._compression, self._ending, self._window, self._platforms, self._tags,
+            self._listing,
         ):  # fmt: skip
             check()
         self._order()
@@ -213,6 +215,17 @@ class _Checking:
             elif len(kinds) > 1:
                 wrong.append(f"{image.title}: mixes gzip and plain layers")
         self._check("compression", wrong, "the layers of each image are all gzip or all plain")
+
+    def _ending(self) -> None:
+        """Check that nodes, which go by the name, unpack it as it is packed."""
+        ending = archivefile.ending(self.scan.what)
+        if not ending:
+            self._result("ending", "skipped", f"none of {', '.join(ENDINGS)}")
+            return
+        packing = self.scan.packing
+        wrong = [f"packed with {packing}; nodes take a {ending} for {ENDINGS[ending]}"]
+        is_right = packing == ENDINGS[ending]
+        self._check("ending", [] if is_right else wrong, f"packing {packing}, as {ending} says")
 
     def _window(self) -> None:
         if self.scan.packing != "zstd":

@@ -8,22 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
 
 from rke2pack.finding import Finding, Severity
-from rke2pack.oci.intake.archivefile import Packing
+from rke2pack.oci.intake import archivefile
+from rke2pack.oci.intake.archivefile import ENDINGS
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.verify.checks import Verified
 from rke2pack.oci.verify.view import SeenImage
-
-# The endings of files that a node reads, and the compression that it takes them for.
-ENDINGS: Final[dict[str, Packing]] = {
-    ".tar": "none",
-    ".tar.gz": "gzip",
-    ".tgz": "gzip",
-    ".tar.zst": "zstd",
-    ".tzst": "zstd",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +63,9 @@ def imported(verified: Verified, registry: str | None) -> Iterator[Imported]:
 def findings(verified: Verified) -> Iterator[Finding]:
     """Yield what a node, or an older one, takes otherwise than it looks."""
     scan = verified.scan
-    ending = next((e for e in sorted(ENDINGS, key=len) if scan.what.endswith(e)), None)
-    if ending is None:
-        yield _finding(scan.what, "ending", f"one of {', '.join(ENDINGS)}", "nodes do not read it")
-    elif ENDINGS[ending] != scan.packing:
-        got = f"{scan.packing}; nodes go by the name and fail"
-        yield _finding(scan.what, "ending", f"{ENDINGS[ending]} in a {ending}", got)
+    if not archivefile.ending(scan.what):
+        expected = f"one of {', '.join(ENDINGS)}"
+        yield _finding(scan.what, "ending", expected, "nodes do not read it")
     if len(scan.file.parts) > 1:
         got = f"{len(scan.file.parts)} parts; join them first"
         yield _finding(scan.what, "parts", "one file on a node", got, is_info=True)

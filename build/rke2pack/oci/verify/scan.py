@@ -6,20 +6,27 @@ Kept are digests, sizes and the small documents; the layers' bytes only pass by.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
 from rke2pack.oci import coding
 from rke2pack.oci.intake import archivefile, tarstream
-from rke2pack.oci.intake.archivefile import ArchiveFile, Packing
+from rke2pack.oci.intake.archivefile import (
+    BLOBS,
+    ArchiveFile,
+    Budget,
+    OutOfProportionError,
+    Packing,
+)
 from rke2pack.oci.intake.tarstream import Member
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES
 
-BLOBS = "blobs/sha256/"
 MAX_DOCUMENTS_BYTES = 64 * 1024 * 1024
 
 
@@ -85,9 +92,12 @@ class Scan:
         return {c.digest: c.size for name, c in named.items() if name in self.contents}
 
 
-def scan(file: ArchiveFile) -> Scan:
-    """Read an archive once; raises ToolError, and ValidationError for a compression not read."""
-    reading = _Reading(file=file)
+def scan(file: ArchiveFile, stop: Event | None = None) -> Scan:
+    """Read an archive once; raises ToolError, and ValidationError for a compression not read.
+
+    Once ``stop`` is set, it ends in a CancelledError.
+    """
+    reading = _Reading(file=file, stop=stop or Event(), budget=Budget.of(file.size))
     error: IntegrityError | None = None
     try:
         for member in tarstream.read(reading.tar(), what=file.path.name):
@@ -113,6 +123,8 @@ def scan(file: ArchiveFile) -> Scan:
 @dataclass(kw_only=True)
 class _Reading:
     file: ArchiveFile
+    stop: Event
+    budget: Budget
     whole: Any = field(default_factory=hashlib.sha256)
     names: list[str] = field(default_factory=list)
     contents: dict[str, Content] = field(default_factory=dict)
@@ -126,7 +138,7 @@ class _Reading:
 
     def tar(self) -> Iterator[bytes]:
         self._raw = self.file.raw(self._tap)
-        return self.file.tar(self._raw, on_frame=self._frame)
+        return self._until_stopped(self.file.tar(self._raw, on_frame=self._frame))
 
     def drain(self) -> None:
         """Read what is left, so that the sums are those of the files."""
@@ -148,7 +160,7 @@ class _Reading:
         if member.name in self.contents:
             return  # `names` tells
         kept = bytearray()
-        self.contents[member.name] = _content(member, kept)
+        self.contents[member.name] = self._content(member, kept)
         if member.size <= MAX_CONFIG_BYTES and bytes(kept[:1]) in {b"{", b"["}:
             self._documents_bytes += len(kept)
             if self._documents_bytes > MAX_DOCUMENTS_BYTES:
@@ -156,7 +168,15 @@ class _Reading:
                 raise IntegrityError(msg, hint=archivefile.HINT)
             self.documents[member.name] = bytes(kept)
 
+    def _until_stopped(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            if self.stop.is_set():
+                raise CancelledError
+            yield chunk
+
     def _tap(self, part: Path, chunk: bytes) -> None:
+        if self.stop.is_set():
+            raise CancelledError
         hashed, size = self._parts.get(part) or (hashlib.sha256(), 0)
         hashed.update(chunk)
         self.whole.update(chunk)
@@ -166,40 +186,42 @@ class _Reading:
         self.frames += 1
         self.window = max(self.window, window)
 
+    def _content(self, member: Member, kept: bytearray) -> Content:
+        """Hash a file and what it unpacks to; ``kept`` gets the bytes of a small one."""
+        hashed, unpacked = hashlib.sha256(), hashlib.sha256()
+        start = next(member.chunks, b"")
+        packing, problem = archivefile.packing_of(start[:4]), ""
 
-def _content(member: Member, kept: bytearray) -> Content:
-    """Hash a file and what it unpacks to; ``kept`` gets the bytes of a small one."""
-    hashed, unpacked = hashlib.sha256(), hashlib.sha256()
-    start = next(member.chunks, b"")
-    packing, problem = archivefile.packing_of(start[:4]), ""
+        def seen() -> Iterator[bytes]:
+            for chunk in _chained(start, member.chunks):
+                hashed.update(chunk)
+                if member.size <= MAX_CONFIG_BYTES:
+                    kept.extend(chunk)
+                yield chunk
 
-    def seen() -> Iterator[bytes]:
-        for chunk in _chained(start, member.chunks):
-            hashed.update(chunk)
-            if member.size <= MAX_CONFIG_BYTES:
-                kept.extend(chunk)
-            yield chunk
-
-    through = seen()
-    decode = {"gzip": coding.gunzipped, "zstd": coding.unzstd}.get(packing)
-    if decode is not None:
-        try:
-            chunks = decode(through, what=member.name, hint=archivefile.HINT)
-            for chunk in archivefile.bounded(chunks, member.size, what=member.name):
-                unpacked.update(chunk)
-        except IntegrityError as exc:
-            problem = exc.message
-    for _ in through:
-        pass
-    digest = Digest(hashed.hexdigest())
-    tar = Digest(unpacked.hexdigest()) if decode is not None else digest
-    return Content(
-        digest=digest,
-        size=member.size,
-        packing=packing,
-        tar=None if problem else tar,
-        problem=problem,
-    )
+        through = seen()
+        decode = {"gzip": coding.gunzipped, "zstd": coding.unzstd}.get(packing)
+        if decode is not None:
+            try:
+                chunks = decode(through, what=member.name, hint=archivefile.HINT)
+                chunks = self.budget.bounded(chunks, what=self.file.path.name)
+                for chunk in self._until_stopped(chunks):
+                    unpacked.update(chunk)
+            except OutOfProportionError:
+                raise
+            except IntegrityError as exc:
+                problem = exc.message
+        for _ in through:
+            pass
+        digest = Digest(hashed.hexdigest())
+        tar = Digest(unpacked.hexdigest()) if decode is not None else digest
+        return Content(
+            digest=digest,
+            size=member.size,
+            packing=packing,
+            tar=None if problem else tar,
+            problem=problem,
+        )
 
 
 def _chained(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

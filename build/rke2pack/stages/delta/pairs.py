@@ -13,8 +13,6 @@ from rke2pack.oci.intake import archivefile
 from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.oci.pack import delta
 
-# The first ending counts where an archive is there in several.
-_ENDINGS = (".tar.zst", ".tar.gz", ".tar")
 _PART = re.compile(r"\.part\d\d\Z")
 
 
@@ -51,7 +49,7 @@ def _archives(folder: Path) -> dict[str, ArchiveFile]:
     with files.reported("read", folder):
         names = sorted({_PART.sub("", path.name) for path in folder.iterdir() if path.is_file()})
     found: dict[str, ArchiveFile] = {}
-    for ending in _ENDINGS:
+    for ending in archivefile.ENDINGS:
         for name in names:
             stem = name.removesuffix(ending)
             if name.endswith(ending) and stem not in found and delta.MARK not in name:

@@ -47,7 +47,14 @@ from rke2pack.workspace import Workspace
     "left_out",
     multiple=True,
     metavar="PATTERN",
-    help="With --lock: no entry for images like rancher/rke2-runtime, built here (repeatable).",
+    help="With --lock: no entry for images like rancher/rke2-runtime, built here (repeatable).  "
+    "[default: what the lock leaves out]",
+)
+@click.option(
+    "--lock-all",
+    "is_for_all",
+    is_flag=True,
+    help="With --lock: pin also what the lock has left out so far.",
 )
 @click.option(
     "--verify-registry",
@@ -76,6 +83,7 @@ def command(
     explain: str | None,
     is_lock: bool,
     left_out: tuple[str, ...],
+    is_for_all: bool,
     is_gate: bool,
     report_file: Path | None,
     store: Path | None,
@@ -93,6 +101,9 @@ def command(
     if left_out and not is_lock:
         msg = "--leave-unlocked goes with --lock"
         raise click.UsageError(msg)
+    if is_for_all and (left_out or not is_lock):
+        msg = "--lock-all goes with --lock, and not with --leave-unlocked"
+        raise click.UsageError(msg)
     if report_file is not None:
         report.check_name(report_file, is_gate=is_gate)
     workspace = Workspace(settings=settings)
@@ -105,7 +116,14 @@ def command(
     layout = Layout(store or settings.store)
     images = Images(access=access, layout=layout, is_offline=settings.is_offline)
     if is_lock:
-        locking.run(workspace, console, images, jobs=jobs, is_check=is_check, left_out=left_out)
+        locking.run(
+            workspace,
+            console,
+            images,
+            jobs=jobs,
+            is_check=is_check,
+            left_out=None if is_for_all else left_out,
+        )
     else:
         gate.run(workspace, console, images, jobs=jobs, report_file=report_file)
 

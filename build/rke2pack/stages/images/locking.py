@@ -52,11 +52,12 @@ def run(
     *,
     jobs: int,
     is_check: bool,
-    left_out: tuple[str, ...],
+    left_out: tuple[str, ...] | None,
 ) -> None:
     """Ask for every image of images.txt, then write the lock, or with ``--check`` compare it.
 
-    Images that a pattern of ``left_out`` names are not asked for and get no entry.
+    Images that a pattern of ``left_out`` names are not asked for and get no entry; without a
+    pattern those that the lock leaves out already, with None none.
     """
     settings = workspace.settings
     if settings.is_prime or settings.registry or settings.platforms:
@@ -71,7 +72,9 @@ def run(
         raise ConfigError(msg, hint="write it with 'rke2pack images --lock'")
     workspace.sections()  # refuses what the list does not have
     asked = _asked(workspace)
-    unlocked = _unlocked(asked, left_out)
+    unlocked = _unlocked(asked, left_out) if left_out else ()
+    if left_out == () and old is not None:
+        unlocked = tuple(each for each in old.unlocked if each in asked)
     wanted = [Wish(reference=r, platforms=p) for r, p in asked.items() if r not in unlocked]
     console.step(f"images: asking for {len(wanted)} images of images.txt")
     made = _ask(console, images, wanted, None if is_check else old, jobs=jobs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,8 @@ from rke2pack.oci.mirror.sources import ReferrersApis
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.registry.access import Access
-from rke2pack.oci.store.layout import Layout
+from rke2pack.oci.store import shortlived
+from rke2pack.oci.store.layout import VERSION_FILE, Layout
 from rke2pack.oci.store.names import Store
 from rke2pack.oci.store.transfer import Wish
 from rke2pack.options import allow_moved_tags, image_options
@@ -30,6 +30,7 @@ from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
 from rke2pack.stages.mirror import nodes, report
 
+_TEMPORARY = "mirror-"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -67,13 +68,14 @@ class Call:
         if not self.settings.is_dry_run:
             yield open_store(self.settings, self.store)
             return
-        with tempfile.TemporaryDirectory(prefix="rke2pack-") as folder:
-            yield Layout.open(Path(folder))
+        with shortlived.folder(self.settings.cache_dir, prefix=_TEMPORARY) as root:
+            yield Layout.open(root)
 
     def _from_archives(self, layout: Layout) -> tuple[Errand, ...]:
         from rke2pack.oci.intake import take as intake  # noqa: PLC0415 - only for archives
 
-        entries = [entry for each in self.archives for entry in intake.take_in(layout, each)]
+        paths = [path for each in self.archives for path in _archives(each)]
+        entries = [entry for path in paths for entry in intake.take_in(layout, path)]
         names, made = plan.joined(layout, entries)
         for name in made:
             self.console.line(f"{name}: an index was made of the parts in the archives")
@@ -91,6 +93,15 @@ class Call:
         return asked if self.archives else wishes.guarded(asked, self.guard)
 
 
+def _archives(given: Path) -> tuple[Path, ...]:
+    """Return an archive or a layout as it is, of a release folder its archives."""
+    from rke2pack.oci.intake import releasefolder  # noqa: PLC0415 - only for archives
+
+    if not given.is_dir() or (given / VERSION_FILE).is_file():
+        return (given,)
+    return tuple(archive.path for archive in releasefolder.archives(given))
+
+
 @click.command("mirror", short_help="Copy images into another registry, digests kept.")
 @image_options
 @registry_options
@@ -103,7 +114,7 @@ class Call:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Read the images of an archive, through the image store (repeatable).",
+    help="Read the images of an archive or a release folder, through the image store (repeatable).",
 )
 @click.option(
     "--store",
@@ -132,7 +143,7 @@ class Call:
     "nodes_file",
     type=_FILE,
     metavar="FILE",
-    help="Write the configuration for RKE2's nodes.",
+    help="Write the configuration for RKE2's nodes, where no image failed.",
 )
 @allow_moved_tags
 def command(
@@ -187,8 +198,8 @@ def command(
         console.step(f"mirror: {len(errands)} images to {call.rules}")
         outcomes = _outcomes(console, mirror, errands)
         removals = _prune(call, outcomes, removing)
-    if nodes_file is not None and not settings.is_dry_run:
-        _write_nodes(call, nodes_file, errands)
+    if nodes_file is not None:
+        _write_nodes(call, nodes_file, outcomes)
     planned = mirror.planned if settings.is_dry_run else None
     report.report(
         console, access, outcomes, removals, planned=planned, findings=call.guard.findings
@@ -235,11 +246,19 @@ def _prune(
     return removals
 
 
-def _write_nodes(call: Call, path: Path, errands: tuple[Errand, ...]) -> None:
+def _write_nodes(call: Call, path: Path, outcomes: tuple[Outcome, ...]) -> None:
+    """Write the nodes' file, in a dry run to stdout; not where they would not find an image."""
+    if any(outcome.error for outcome in outcomes):
+        call.console.line(f"{path} is not written: images failed")
+        return
     registry, host = call.access.registry(call.rules.host), call.rules.host
     # Another address of the target is this machine's matter.
     address = f"https://{host}" if host in call.access.endpoints else registry.base
+    errands = [outcome.errand for outcome in outcomes]
     sources = [replace(errand.reference, tag="", digest=None) for errand in errands]
     text = nodes.registries_yaml(call.rules, sources, address=address)
+    if call.settings.is_dry_run:
+        call.console.data(text)
+        return
     is_new = files.write_changed(path, text.encode())
     call.console.line(f"{'written' if is_new else 'unchanged'}  {path}")

@@ -32,7 +32,8 @@ def tell_removal(console: Console, removal: Removal) -> None:
     if removal.error is not None:
         registries.tell_failed(console, str(removal.reference), removal.error)
     else:
-        console.line(f"{removal.status:<8} {removal.reference}")
+        note = f"  ({removal.note})" if removal.note else ""
+        console.line(f"{removal.status:<8} {removal.reference}{note}")
 
 
 def report(
@@ -107,6 +108,7 @@ def _removal_to_json(removal: Removal) -> dict[str, Any]:
     return {
         "reference": str(removal.reference),
         "status": removal.status,
+        "note": removal.note,
         "error": removal.error.message if removal.error else None,
     }
 

@@ -49,7 +49,7 @@ class Door:
     "archives",
     nargs=-1,
     metavar="[ARCHIVE]...",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
 )
 @click.option(
     "--store",
@@ -107,6 +107,8 @@ def command(
 ) -> None:
     """Serve the image store, or ARCHIVEs, as a registry, and charts as a chart repository.
 
+    ARCHIVE is an archive, a part of one, a folder of archives, or one that is
+    an OCI layout.
     Nothing can be written. Images keep the path of their name without its
     host: docker.io/rancher/x:v1 is HOST:PORT/rancher/x:v1. Ctrl-C and SIGTERM
     end it, after the answers that are under way.

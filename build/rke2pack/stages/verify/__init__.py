@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import click
@@ -131,10 +134,10 @@ class Work:
             return
         new = [file for file in found if file.path not in self._seen]
         self._seen |= {file.path for file in new}
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        with _scanner() as scanned:
             for start in range(0, len(new), _AT_A_TIME):
                 files = new[start : start + _AT_A_TIME]
-                for file, scan in zip(files, pool.map(_scanned, files), strict=True):
+                for file, scan in zip(files, scanned(files), strict=True):
                     self._archive(file, scan, sums[file.path.parent])
         if given.is_dir():
             parts = {part.name for file in found for part in file.parts}
@@ -203,11 +206,23 @@ class Work:
         raise kind(msg, hint=_hint(failed), details=details)
 
 
-def _scanned(file: ArchiveFile) -> Scan | PackError:
+@contextmanager
+def _scanner() -> Iterator[Callable[[Iterable[ArchiveFile]], Iterator[Scan | PackError]]]:
+    """Give what scans files side by side; what is under way ends with the block."""
+    stop = Event()
+
+    def scanned(file: ArchiveFile) -> Scan | PackError:
+        try:
+            return scans.scan(file, stop)
+        except PackError as exc:
+            return exc
+
+    pool = ThreadPoolExecutor(_AT_A_TIME)
     try:
-        return scans.scan(file)
-    except PackError as exc:
-        return exc
+        yield partial(pool.map, scanned)
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _hint(failed: Iterable[Result]) -> str:
