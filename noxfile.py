@@ -131,6 +131,19 @@ def containerd(session: nox.Session) -> None:
     stamp.write_text(state, encoding="ascii")
 
 
+@nox.session(name="kind-node", venv_backend="none", default=False)
+def kind_node(session: nox.Session) -> None:
+    """Build a node image for kind into .nox/kind, where kindest/node cannot be pulled."""
+    session.run("python3", "-m", "tests.kind.node", external=True)
+
+
+@nox.session(default=False)
+def kind(session: nox.Session) -> None:
+    """Run the tests with a real cluster; what is missing for it, each of them says."""
+    install(session, "tests", "helm")
+    session.run("pytest", *(session.posargs or ("tests/kind",)))
+
+
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure against the real tools in one run; prints ratios."""

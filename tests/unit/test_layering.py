@@ -20,7 +20,10 @@ LAYERS: Final = (
     {"lists"},
     {"tree"},
     {"helm", "oci"},
-    {"console", "engine", "files", "http", "journal", "process", "progress", "serving", "vcs"},
+    {
+        *("console", "engine", "files", "http", "journal", "kube", "process", "progress"),
+        *("serving", "vcs"),
+    },
     {"address", "digest", "errors", "finding", "patch", "safeyaml", "settings"},
 )
 STRANGERS: Final = {"helm", "oci"}
@@ -37,13 +40,14 @@ HOMES: Final = {
     "isal": ("oci.coding",),
     "jinja2": ("stages",),
     "jsonschema_rs": ("validate.schemas",),
+    "kubernetes": ("kube",),
     "platformdirs": ("cli",),
     "requests": ("http", "oci.registry.answer", "oci.registry.wire"),
     "rich": ("console", "progress"),
     "ruamel": ("tree",),
     "semver": ("helm.version",),
     "tenacity": ("http", "oci.registry.wire"),
-    "urllib3": ("http", "oci.registry.answer", "oci.registry.heads", "oci.registry.wire"),
+    "urllib3": ("http", "kube", "oci.registry.answer", "oci.registry.heads", "oci.registry.wire"),
     "yaml": ("safeyaml",),
 }
 PACKAGE: Final = "rke2pack"

@@ -51,6 +51,8 @@ def lists_of(
             assert component is not None, chart.name
             own = wanted.setdefault(component.name, [])
             own += [] if chart.version.is_removed else [chart.name]
+        # Windows has no chart, only images that programs name.
+        wanted |= {each.name: [] for each in components.components if not each.charts}
         surveyor = Surveyor(
             renderer=renderer, cache=cache, kube_version=environment["KUBERNETES_VERSION"]
         )

@@ -11,9 +11,10 @@ from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.options import validate_options
 from rke2pack.settings import Settings
 from rke2pack.stages.validate import asked as asking
-from rke2pack.stages.validate import importwish, levels, output
+from rke2pack.stages.validate import importwish, kindwish, levels, output
 from rke2pack.stages.validate.asked import Asked
 from rke2pack.stages.validate.importwish import Importing
+from rke2pack.stages.validate.kindwish import KindWish
 from rke2pack.validate.allow import AllowList
 from rke2pack.validate.report import Report
 from rke2pack.workspace import Workspace
@@ -24,12 +25,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command("validate", short_help="Check the bundled charts against the support matrix.")
 @validate_options
 @importwish.import_options
+@kindwish.kind_options
 @click.option(
     "--level",
     type=click.Choice(tuple(levels.LEVELS)),
     default=levels.DEFAULT,
     show_default=True,
-    help="static needs neither docker nor a cluster; import tries archives in runtimes.",
+    help="static needs neither docker nor a cluster; import tries archives in runtimes, kind "
+    "charts in clusters.",
 )
 @click.option("--row", "rows", multiple=True, metavar="NAME", help="Only this row (repeatable).")
 @click.option(
@@ -85,6 +88,7 @@ def command(
     threshold: str,
     output: Path | None,
     importing: Importing,
+    kind: KindWish,
 ) -> None:
     """Turn every part of the support matrix that a machine can check into a result.
 
@@ -95,6 +99,9 @@ def command(
 
     With --level import, archives (or those of a folder; dist/artifacts unless named)
     go into docker and containerd themselves, and are removed again.
+
+    With --level kind, each row gets a cluster of its Kubernetes version that can pull
+    nothing. The archives go in, and each chart is installed from them, upgraded and removed.
     """
     levels.check(level, _given())
     workspace = Workspace(settings=settings)
@@ -111,6 +118,7 @@ def command(
         is_whole=not (rows or charts or settings.components or settings.is_prime),
         tell=console.detail,
         importing=importing,
+        kind=kind,
     )
     on = f" on {', '.join(row.name for row in asked.rows)}" if asked.rows else ""
     console.step(f"validate: level {level}{on}")

@@ -15,6 +15,7 @@ from rke2pack.helm.diff.usersettings import CONFIG_KIND
 from rke2pack.helm.version import ChartVersion, resolve
 from rke2pack.lists import files as list_files
 from rke2pack.stages.validate.importwish import Importing
+from rke2pack.stages.validate.kindwish import KindWish
 from rke2pack.tree.native import FOLDER
 from rke2pack.tree.versions import ChartVersions
 from rke2pack.validate import allow, matrix
@@ -33,7 +34,7 @@ class Asked:
 
     ``older`` maps a chart to a version request, ``origin`` is a tree or a
     revision. ``is_whole`` says that nothing of the tree was left out. ``importing``
-    is for level import; ``tell`` writes what is done now.
+    is for level import, ``kind`` for level kind; ``tell`` writes what is done now.
     """
 
     workspace: Workspace
@@ -47,6 +48,7 @@ class Asked:
     is_whole: bool
     tell: Callable[[str], None]
     importing: Importing = field(default_factory=Importing)
+    kind: KindWish = field(default_factory=KindWish)
 
     def bundle(self) -> Bundle:
         """Return what is to be validated; raises ConfigError for what the tree lacks."""

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 
 from rke2pack.errors import ConfigError
-from rke2pack.stages.validate import importwish
+from rke2pack.stages.validate import importwish, kindwish
 from rke2pack.stages.validate.asked import Asked
 from rke2pack.validate.report import Report
 
@@ -14,11 +14,13 @@ DEFAULT = "static"
 LEVELS: Mapping[str, str] = {
     "static": "rke2pack.stages.validate.static",
     "import": "rke2pack.stages.validate.importing",
+    "kind": "rke2pack.stages.validate.kind",
 }
 """Word -> module with ``run(asked) -> Report``, imported on use."""
 HINTS: Mapping[str, str] = {
     "static": "correct them, or explain them in charts-manifest/validate-allow.yaml",
     "import": "build the archives again; see docs/validate-import.md for what each check means",
+    "kind": "look at what dist/validate/kind has of it; see docs/validate-kind.md",
 }
 ROWLESS = frozenset({"import"})
 _ONLY: Mapping[str, tuple[str, ...]] = {
@@ -27,6 +29,10 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
         *("components", "is_prime"),
     ),
     "import": importwish.PARAMETERS,
+    "kind": (
+        *("given", "rows", "matrix_file", "charts", "origin", "older", "components", "is_prime"),
+        *kindwish.PARAMETERS,
+    ),
 }
 
 

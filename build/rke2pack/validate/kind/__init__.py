@@ -1,0 +1,1 @@
+"""Level kind: charts installed in real clusters that can pull nothing."""
