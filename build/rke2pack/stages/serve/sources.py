@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from shutil import rmtree
 
-from rke2pack import files
 from rke2pack.console import Console
-from rke2pack.errors import ConfigError, ToolError
+from rke2pack.errors import ConfigError
 from rke2pack.helm.shelf import Shelf
 from rke2pack.oci import model
 from rke2pack.oci.intake import releasefolder
 from rke2pack.oci.intake.take import take_in
 from rke2pack.oci.mirror import shape
 from rke2pack.oci.model import Descriptor
+from rke2pack.oci.store import shortlived
 from rke2pack.oci.store.layout import VERSION_FILE, Entry, Layout
 from rke2pack.settings import Settings
 
 _TEMPORARY = "serve-"
-_YOUNG_SECONDS = 60.0
 
 
 def shelf(settings: Settings, charts: Path | None) -> Shelf | None:
@@ -47,7 +43,11 @@ def layout(
         with (found := Layout.open(store or own, must_exist=True)).in_use():
             yield found
         return
-    with contextlib.nullcontext(store) if store else _temporary(settings.cache_dir) as root:
+    with (
+        contextlib.nullcontext(store)
+        if store
+        else shortlived.folder(settings.cache_dir, prefix=_TEMPORARY) as root
+    ):
         found = Layout.open(root)
         with found.in_use():
             found.tag(_roots(found, _taken(found, archives, console)))
@@ -91,20 +91,3 @@ def _roots(found: Layout, entries: Iterable[Entry]) -> Mapping[str, Descriptor]:
         name: own[0] if len(model.unique(own)) == 1 else shape.joined(found, own, what=name)
         for name, own in parts.items()
     }
-
-
-@contextlib.contextmanager
-def _temporary(cache_dir: Path) -> Iterator[Path]:
-    """Make a folder for this run, and remove what runs left that were killed."""
-    with files.reported("write", cache_dir):
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        for left in cache_dir.glob(f"{_TEMPORARY}*"):
-            # One that is just being made has not been locked yet.
-            if left.stat().st_mtime < time.time() - _YOUNG_SECONDS:
-                with contextlib.suppress(ToolError), Layout(left).alone():
-                    rmtree(left)
-        root = Path(tempfile.mkdtemp(dir=cache_dir, prefix=_TEMPORARY))
-    try:
-        yield root
-    finally:
-        rmtree(root, ignore_errors=True)
