@@ -182,6 +182,13 @@ def current_app() -> App:
     return app
 
 
+store_option = click.option(
+    "--store",
+    type=_FOLDER,
+    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
+)
+
+
 def _with(function: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
     @click.pass_obj
     @functools.wraps(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -37,6 +38,12 @@ def asked(settings: Settings, references: tuple[str, ...], *, is_whole: bool) ->
 def guarded(wishes: Iterable[Wish], guard: Guard) -> tuple[Wish, ...]:
     """Return the wishes, each accepting only what the tree's lock lets pass."""
     return tuple(replace(wish, accept=partial(guard.check, wish.reference)) for wish in wishes)
+
+
+def is_named(reference: Reference, pattern: str) -> bool:
+    """Whether a pattern names the image, its repository, or its repository with the registry."""
+    names = (str(reference), reference.repository, f"{reference.registry}/{reference.repository}")
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
 
 def _named(

@@ -8,7 +8,6 @@ Nothing depends on a compressor: gzip's blocks are stored, not deflated.
 
 from __future__ import annotations
 
-import json
 import struct
 import tarfile
 import zlib
@@ -18,7 +17,7 @@ from typing import Any
 
 from rke2pack.digest import Digest
 from rke2pack.lab import program
-from rke2pack.oci import media
+from rke2pack.oci import media, strictjson
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.pack import tarball
 from rke2pack.oci.platform import Platform
@@ -89,11 +88,14 @@ def make(layout: Layout, wishes: Iterable[Wish]) -> None:
 def _image(layout: Layout, reference: Reference, bases: Mapping[Platform, Layer]) -> Descriptor:
     types = _DOCKER if _MIRRORED in reference.repository else _OCI
     manifests = [
-        {**_manifest(layout, reference, platform, base, types), "platform": _platform(platform)}
+        {
+            **_manifest(layout, reference, platform, base, types),
+            "platform": platform.to_json(),
+        }
         for platform, base in bases.items()
     ]
     document = {"schemaVersion": 2, "mediaType": types.index, "manifests": manifests}
-    found = _kept(layout, types.index, _json(document))
+    found = _kept(layout, types.index, strictjson.dump(document))
     return Descriptor.parse(found, what=str(reference))
 
 
@@ -103,7 +105,7 @@ def _manifest(
     layers = (base, _own(reference, platform))
     entrypoint = "C:\\lab.exe" if platform.os == "windows" else "/bin/lab"
     config = {
-        **_platform(platform),
+        **platform.to_json(),
         "created": _CREATED,
         "config": {
             "Entrypoint": [entrypoint],
@@ -115,10 +117,10 @@ def _manifest(
     document = {
         "schemaVersion": 2,
         "mediaType": types.manifest,
-        "config": _kept(layout, types.config, _json(config)),
+        "config": _kept(layout, types.config, strictjson.dump(config)),
         "layers": [_kept(layout, types.layer, each.blob) for each in layers],
     }
-    return _kept(layout, types.manifest, _json(document))
+    return _kept(layout, types.manifest, strictjson.dump(document))
 
 
 def _base(platform: Platform) -> Layer:
@@ -165,12 +167,3 @@ def gzipped(data: bytes) -> bytes:
 def _kept(layout: Layout, media_type: str, data: bytes) -> dict[str, Any]:
     digest = layout.put(data)
     return Descriptor(media_type=media_type, digest=digest, size=len(data)).to_json()
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _platform(platform: Platform) -> dict[str, str]:
-    found = {"architecture": platform.architecture, "os": platform.os}
-    return found | ({"os.version": platform.os_version} if platform.os_version else {})

@@ -8,6 +8,7 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,15 @@ from rke2pack.digest import Digest
 
 _CHUNK = 1024 * 1024
 _AHEAD = 4
+
+
+def digest_of(path: Path) -> Digest:
+    """Return the digest of a file, read in constant memory; raises OSError."""
+    hashed = hashlib.sha256()
+    with path.open("rb", buffering=0) as handle:
+        while chunk := handle.read(_CHUNK):
+            hashed.update(chunk)
+    return Digest(hashed.hexdigest())
 
 
 class Hashing:

@@ -75,6 +75,16 @@ class Platform:
             )
         )
 
+    def to_json(self) -> dict[str, str]:
+        """Return the object that an index or a config has; empty fields are left out."""
+        fields = {
+            "architecture": self.architecture,
+            "os": self.os,
+            "os.version": self.os_version,
+            "variant": self.variant,
+        }
+        return {name: value for name, value in fields.items() if value}
+
     @property
     def is_unknown(self) -> bool:
         """Whether this is ``unknown/unknown``, which build attestations carry."""

@@ -11,6 +11,11 @@ from rke2pack.errors import IntegrityError
 MAX_DEPTH = 32
 
 
+def dump(document: object) -> bytes:
+    """Return a document in its shortest form, keys in the order they have."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def load_object(raw: bytes, *, what: str, max_bytes: int) -> Mapping[str, Any]:
     """Parse one JSON object; raises IntegrityError that names ``what``, as `load` does."""
     document = load(raw, what=what, max_bytes=max_bytes)

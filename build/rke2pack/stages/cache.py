@@ -14,14 +14,8 @@ from rke2pack.console import Console
 from rke2pack.errors import IntegrityError
 from rke2pack.oci.store import upkeep
 from rke2pack.oci.store.layout import Layout
-from rke2pack.options import store_options
+from rke2pack.options import store_option, store_options
 from rke2pack.settings import Settings
-
-_STORE_OPTION = click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
-)
 
 
 @click.group("cache", short_help="Look after the image store: gc, verify, stats.")
@@ -31,7 +25,7 @@ def command() -> None:
 
 @command.command("stats")
 @store_options
-@_STORE_OPTION
+@store_option
 def stats(*, settings: Settings, console: Console, store: Path | None) -> None:
     """Count images, blobs and bytes, and what no image needs."""
     found = upkeep.stats(_opened(settings, store))
@@ -44,7 +38,7 @@ def stats(*, settings: Settings, console: Console, store: Path | None) -> None:
 
 @command.command("verify")
 @store_options
-@_STORE_OPTION
+@store_option
 def verify(*, settings: Settings, console: Console, store: Path | None) -> None:
     """Hash every blob again; remove the damaged ones (not with --dry-run) and fail."""
     layout = _opened(settings, store)
@@ -72,7 +66,7 @@ def verify(*, settings: Settings, console: Console, store: Path | None) -> None:
 
 @command.command("gc")
 @store_options
-@_STORE_OPTION
+@store_option
 @click.option(
     "--older-than",
     "hours",

@@ -8,7 +8,6 @@ layers stay as they are, and nothing but their digests goes into it.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -214,7 +213,7 @@ def _manifest(config: Staged, layers: list[Staged], what: str) -> Manifest:
         "config": described(config, media.OCI_CONFIG),
         "layers": [described(each, layer_type(each)) for each in layers],
     }
-    raw = json.dumps(document, separators=(",", ":")).encode()
+    raw = strictjson.dump(document)
     parsed = model.parse(raw, media_type=media.OCI_MANIFEST, what=what)
     if not isinstance(parsed, Manifest):
         raise TypeError

@@ -15,7 +15,7 @@ from typing import Any
 
 from rke2pack.digest import Digest
 from rke2pack.errors import AuthError, IntegrityError
-from rke2pack.oci import media, model
+from rke2pack.oci import media, model, strictjson
 from rke2pack.oci.mirror.sources import Source
 from rke2pack.oci.mirror.target import Target
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest
@@ -148,7 +148,7 @@ class _Walk:
                 "mediaType": media.OCI_INDEX,
                 "manifests": [merged[name] for name in sorted(merged)],
             }
-            raw = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+            raw = strictjson.dump(document)
             original = model.parse(raw, media_type=media.OCI_INDEX, what=f"referrers of {subject}")
         target.put(self.repository, original, tag)
         self.copied += len(original.raw)

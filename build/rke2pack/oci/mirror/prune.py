@@ -113,7 +113,9 @@ class Pruner:
 
     def _plan(self, reference: Reference, asked: tuple[Reference, ...]) -> Removal:
         """Look at what stands in the way; of a tag only the real run learns whether it does."""
-        digest = self._digest(reference.repository, reference.tag or reference.digest or "")
+        digest = self.registry.find_digest(
+            reference.repository, reference.tag or reference.digest or ""
+        )
         if digest is None:
             return Removal(reference=reference, status="absent")
         note = ""
@@ -127,7 +129,7 @@ class Pruner:
 
     def _remove(self, reference: Reference, asked: tuple[Reference, ...]) -> Status:
         repository, uploader = reference.repository, Uploader(self.registry)
-        digest = self._digest(repository, reference.tag or reference.digest or "")
+        digest = self.registry.find_digest(repository, reference.tag or reference.digest or "")
         if digest is None:
             return "absent"
         if reference.tag:
@@ -139,7 +141,7 @@ class Pruner:
                 if exc.temporary or isinstance(exc, AuthError):
                     raise
                 # This registry removes manifests only, with every tag that they have.
-            if self._digest(repository, reference.tag) is None:
+            if self.registry.find_digest(repository, reference.tag) is None:
                 return "deleted"
         self._check_needed(reference, digest, asked)
         uploader.delete(repository, digest)
@@ -169,18 +171,11 @@ class Pruner:
         repository = reference.repository
         if repository not in self._tags:
             tags = self.registry.tags(repository)
-            self._tags[repository] = {tag: self._digest(repository, tag) for tag in tags}
+            self._tags[repository] = {
+                tag: self.registry.find_digest(repository, tag) for tag in tags
+            }
         others = {tag for tag, other in self._tags[repository].items() if other == digest}
         return others - {each.tag for each in asked if each.repository == repository}
-
-    def _digest(self, repository: str, name: str | Digest) -> Digest | None:
-        try:
-            head = self.registry.head_manifest(repository, name)
-            if head.digest is not None:
-                return head.digest
-            return self.registry.get_manifest(repository, name).descriptor.digest
-        except NotFoundError:
-            return None
 
     def _documents(self, repository: str, name: str | Digest, depth: int = 0) -> set[Digest]:
         """Return the digests of an image and of all manifests below it; nothing for none."""

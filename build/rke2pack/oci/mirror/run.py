@@ -116,7 +116,7 @@ class Mirror:
         source, place = errand.source, errand.target
         original = root_digest(errand)
         name = place.tag or original
-        there = self._target.digest(place.repository, name)
+        there = self._target.registry.find_digest(place.repository, name)
         image: Image | None = None
         digest, lacking = original, 0
         if there != original or errand.platforms:
@@ -159,8 +159,8 @@ class Mirror:
         target, documents = self._target, image.documents
         if there is not None:
             # Another image has the name; they may share manifests.
-            children = [d for d in documents[:-1]
-                        if target.digest(repository, d.descriptor.digest) is None]  # fmt: skip
+            find = target.registry.find_digest
+            children = [d for d in documents[:-1] if find(repository, d.descriptor.digest) is None]
             documents = (*children, documents[-1])
         blobs = shape.blobs(documents)
         sent = target.send(source, repository, blobs)
@@ -172,7 +172,7 @@ class Mirror:
     def _copy_companion(
         self, source: Source, digest: Digest, repository: str, name: str | Digest
     ) -> int:
-        there = self._target.digest(repository, name)
+        there = self._target.registry.find_digest(repository, name)
         if there == digest:
             return 0
         root = source.document(Descriptor(media_type="", digest=digest, size=0))

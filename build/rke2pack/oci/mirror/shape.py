@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rke2pack.digest import Digest
-from rke2pack.errors import IntegrityError, NotFoundError, ValidationError
+from rke2pack.errors import NotFoundError, ValidationError
 from rke2pack.oci import media, model, strictjson
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.resolve import Image, Source, resolve
+from rke2pack.oci.resolve import Image, Source, config_platform, is_image, resolve
 from rke2pack.oci.store.layout import Layout
 
 _SUBJECT = "vnd.docker.reference.digest"
@@ -74,7 +74,7 @@ def _narrowed(memory: _Remembering, document: Document, kept: set[Digest]) -> Do
 
 
 def _written(memory: _Remembering, document: Document, entries: list[dict[str, Any]]) -> Document:
-    raw = _to_bytes({**json.loads(document.raw), "manifests": entries})
+    raw = strictjson.dump({**json.loads(document.raw), "manifests": entries})
     made = model.parse(raw, media_type=document.media_type, what="an index that was made")
     memory.documents[made.descriptor.digest] = made
     return made
@@ -101,7 +101,7 @@ def joined(layout: Layout, roots: Iterable[Descriptor], *, what: str) -> Descrip
         "mediaType": media.OCI_INDEX,
         "manifests": [entry for _, (_, entry) in ordered],
     }
-    raw = _to_bytes(document)
+    raw = strictjson.dump(document)
     return Descriptor(media_type=media.OCI_INDEX, digest=layout.put(raw), size=len(raw))
 
 
@@ -134,26 +134,17 @@ def _leaves(
 
 
 def _platform(layout: Layout, manifest: Manifest, *, what: str) -> Platform | None:
-    if manifest.config.media_type not in {media.OCI_CONFIG, media.DOCKER_CONFIG}:
+    if not is_image(manifest):
         return None
     raw = layout.read(manifest.config.digest, max_bytes=model.MAX_BYTES)
-    found = strictjson.load_object(raw, what=f"{what}: config", max_bytes=model.MAX_BYTES)
-    texts = [found.get(key) or "" for key in ("os", "architecture", "variant", "os.version")]
-    if not all(isinstance(text, str) for text in texts):
-        msg = f"{what}: config {manifest.config.digest}: its platform is not text"
-        raise IntegrityError(msg)
-    return Platform(os=texts[0], architecture=texts[1], variant=texts[2], os_version=texts[3])
+    return config_platform(raw, what=f"{what}: config {manifest.config.digest}")
 
 
 def _platform_json(platform: Platform | None) -> dict[str, Any]:
     if platform is None:
         return {}
-    found = {"architecture": platform.architecture, "os": platform.os}
-    if platform.os_version:
-        found["os.version"] = platform.os_version
-    if platform.variant:
-        found["variant"] = platform.variant
-    return {"platform": found}
+    # An index has to have the first two (image-spec), known or not.
+    return {"platform": {"architecture": "", "os": "", **platform.to_json()}}
 
 
 def _check_platforms(
@@ -178,7 +169,3 @@ def blobs(documents: Iterable[Document]) -> tuple[Descriptor, ...]:
     return model.unique(
         blob for each in documents if isinstance(each, Manifest) for blob in each.blobs
     )
-
-
-def _to_bytes(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -56,16 +56,6 @@ class Target:
         with self._lock:
             return Planned(requests=self._counts["requests"], bytes=self._counts["bytes"])
 
-    def digest(self, repository: str, name: str | Digest) -> Digest | None:
-        """Ask what a tag or digest points at; None where it is not there."""
-        try:
-            head = self.registry.head_manifest(repository, name)
-        except NotFoundError:
-            return None
-        if head.digest is not None:
-            return head.digest
-        return self.registry.get_manifest(repository, name).descriptor.digest
-
     def document(self, repository: str, name: str | Digest) -> Document | None:
         """Fetch a document; None where it is not there."""
         try:
@@ -95,7 +85,10 @@ class Target:
     def _put_verified(self, repository: str, document: Document, name: str | Digest) -> None:
         digest = document.descriptor.digest
         self._uploader.push_manifest(repository, document, name)
-        if not isinstance(name, Digest) and (got := self.digest(repository, name)) != digest:
+        if (
+            not isinstance(name, Digest)
+            and (got := self.registry.find_digest(repository, name)) != digest
+        ):
             msg = f"{self.registry.host}/{repository}:{name}: is {got} and not {digest}"
             raise IntegrityError(msg, hint="find out who else writes this tag, then run again")
 

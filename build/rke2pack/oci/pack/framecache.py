@@ -22,10 +22,10 @@ from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.files import Cache
 from rke2pack.oci.coding import Coding
+from rke2pack.oci.hashing import digest_of
 from rke2pack.oci.pack import framesize
 
 _FOLDER = "frames"
-_CHUNK = 1024 * 1024
 _DAY = 86_400.0
 
 
@@ -78,7 +78,7 @@ class FrameCache:
                 (known["coding"], known["digest"]) == (coding.name, str(digest))
                 and path.stat().st_size == entry.size == sum(known["frames"])
                 and _raw_size(path, known["frames"]) == entry.raw_size
-                and _sha256(path) == known["sha256"]
+                and digest_of(path).hex == known["sha256"]
             )
             for used in (path, path.with_suffix(".json")) if is_good else ():
                 os.utime(used)
@@ -149,11 +149,3 @@ def _raw_size(path: Path, lengths: Iterable[int]) -> int | None:
                 return None
             total += size
     return total
-
-
-def _sha256(path: Path) -> str:
-    hashed = hashlib.sha256()
-    with path.open("rb", buffering=0) as handle:
-        while chunk := handle.read(_CHUNK):
-            hashed.update(chunk)
-    return hashed.hexdigest()

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
-from rke2pack.oci import media, resolve, strictjson
+from rke2pack.oci import resolve, strictjson
 from rke2pack.oci.intake.archivefile import Packing
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import content
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.names import Store
-
-_KNOWN_CONFIGS = frozenset({media.OCI_CONFIG, media.DOCKER_CONFIG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ def read_image(
     what = f"{reference}: config {manifest.config.digest}"
     config = store.config(manifest.config)
     named = diff_ids(config, what=what)
-    if manifest.config.media_type not in _KNOWN_CONFIGS or len(named) != len(manifest.layers):
+    if not resolve.is_image(manifest) or len(named) != len(manifest.layers):
         msg = f"{what}: does not fit the {len(manifest.layers)} layers of its manifest"
         raise IntegrityError(msg)
     packings = [content.packing(store.layout, blob) for blob in manifest.layers]

@@ -8,18 +8,16 @@ then the blobs by digest, each once.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from rke2pack.digest import Digest
-from rke2pack.oci import media, model
+from rke2pack.oci import media, model, strictjson
 from rke2pack.oci.intake.archivefile import BLOBS
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import tarball
 from rke2pack.oci.pack.images import ArchiveImage, Layer, unique_layers
-from rke2pack.oci.platform import Platform
 from rke2pack.oci.store import layout
 
 _DOCKER_INDEX = "manifest.json"
@@ -100,7 +98,7 @@ def _written(image: ArchiveImage, sizes: Mapping[Digest, int]) -> Manifest:
     }
     if image.manifest.annotations:
         document["annotations"] = dict(sorted(image.manifest.annotations.items()))
-    raw = _json(document)
+    raw = strictjson.dump(document)
     parsed = model.parse(raw, media_type=media.OCI_MANIFEST, what=str(image.reference))
     if not isinstance(parsed, Manifest):
         raise TypeError
@@ -116,23 +114,13 @@ def _oci_index(images: Iterable[ArchiveImage], manifests: Iterable[Manifest]) ->
     for image, manifest in zip(images, manifests, strict=True):
         entry = manifest.descriptor.to_json()
         if image.platform is not None:
-            entry["platform"] = _platform(image.platform)
+            entry["platform"] = image.platform.to_json()
         entry["annotations"] = {
             layout.IMAGE_NAME: str(image.reference),
             layout.REF_NAME: image.reference.tag,
         }
         entries.append(entry)
-    return _json({"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries})
-
-
-def _platform(platform: Platform) -> dict[str, str]:
-    keys = {
-        "architecture": platform.architecture,
-        "os": platform.os,
-        "os.version": platform.os_version,
-        "variant": platform.variant,
-    }
-    return {key: value for key, value in keys.items() if value}
+    return strictjson.dump({"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries})
 
 
 def _docker_index(images: Iterable[ArchiveImage], left_out: frozenset[Digest]) -> dict[str, bytes]:
@@ -154,12 +142,8 @@ def _docker_index(images: Iterable[ArchiveImage], left_out: frozenset[Digest]) -
         }
         for image in whole
     ]
-    return {_DOCKER_INDEX: _json(listing)}
+    return {_DOCKER_INDEX: strictjson.dump(listing)}
 
 
 def _path(digest: Digest) -> str:
     return f"{BLOBS}{digest.hex}"
-
-
-def _json(document: object) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, ToolError
-from rke2pack.oci.hashing import Trail
+from rke2pack.oci.hashing import Trail, digest_of
 
 MAX_PARTS = 100
 _CHUNK = 1024 * 1024
@@ -198,8 +197,5 @@ def _copy(source: int, target: int, size: int) -> None:
 
 
 def _digest(path: Path) -> Digest:
-    hashed = hashlib.sha256()
-    with files.reported("read", path), path.open("rb", buffering=0) as handle:
-        while chunk := handle.read(_CHUNK):
-            hashed.update(chunk)
-    return Digest(hashed.hexdigest())
+    with files.reported("read", path):
+        return digest_of(path)

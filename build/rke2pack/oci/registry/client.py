@@ -100,6 +100,16 @@ class Registry:
 
         return self.wire.retry(attempt)
 
+    def find_digest(self, repository: str, name: str | Digest) -> Digest | None:
+        """Ask what a tag or digest points at; None where it is not there."""
+        try:
+            head = self.head_manifest(repository, name)
+            if head.digest is not None:
+                return head.digest
+            return self.get_manifest(repository, name).descriptor.digest
+        except NotFoundError:
+            return None
+
     def get_manifest(self, repository: str, name: str | Digest) -> Document:
         """Fetch a manifest or index; its bytes are checked against every digest there is."""
         what = f"{self.host}/{repository}{_joined(name)}"

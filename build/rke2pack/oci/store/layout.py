@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import tempfile
 import time
@@ -235,8 +234,7 @@ class Layout:
         with self._locked(_INDEX_LOCK, fcntl.LOCK_EX, wait=time.sleep):
             entries = sorted(change(self._entries()), key=lambda e: (_name(e), e.get("digest", "")))
             document = {"schemaVersion": 2, "mediaType": media.OCI_INDEX, "manifests": entries}
-            text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-            files.write_changed(self._index, text.encode())
+            files.write_changed(self._index, strictjson.dump(document))
 
     @contextlib.contextmanager
     def _locked(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.oci import media
+from rke2pack.oci.hashing import digest_of
 from rke2pack.oci.model import Descriptor, Index, Manifest
 from rke2pack.oci.store.layout import Layout
 
 _HOUR = 3600.0
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,15 +180,11 @@ def _is_complete(layout: Layout, descriptor: Descriptor, gone: frozenset[str]) -
 
 
 def _is_good(path: Path) -> bool:
-    hashed = hashlib.sha256()
     with files.reported("read", path):
         try:
-            with path.open("rb", buffering=0) as handle:
-                while chunk := handle.read(_CHUNK):
-                    hashed.update(chunk)
+            return digest_of(path).hex == path.name
         except FileNotFoundError:
             return True  # removed meanwhile, by gc
-    return hashed.hexdigest() == path.name
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:

@@ -17,7 +17,7 @@ from rke2pack.oci.pack.framecache import FrameCache
 from rke2pack.oci.pack.splice import Format, ProfileName
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.store.names import Store
-from rke2pack.options import allow_moved_tags, image_options, max_size_option
+from rke2pack.options import allow_moved_tags, image_options, max_size_option, store_option
 from rke2pack.settings import Settings
 from rke2pack.stages.airgap import plan
 from rke2pack.stages.airgap.work import Request, Work
@@ -43,11 +43,7 @@ def _parse_bundles(
 
 @click.command("airgap", short_help="Make archives for nodes without a network.")
 @image_options
-@click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
-)
+@store_option
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

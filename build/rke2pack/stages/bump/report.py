@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rke2pack import templates
 from rke2pack.patch import unified_diff
 from rke2pack.stages.bump.model import FileChange, ImageChange, Move, Plan
 from rke2pack.tree.versions import BundledChart
 
 MAX_LINES = 6  # of an area in the summary; the areas below are never cut
 WHOLE_AREAS = ("app version", "kube version", "rbac", "crds: removed", "your values")
-_TEMPLATE = "report.md.j2"
 
 
 def lines(plan: Plan, *, is_full: bool) -> Iterator[str]:
@@ -144,18 +144,9 @@ def nothing_to_do(entry: BundledChart, rule: str) -> dict[str, Any]:
 
 def markdown(plan: Plan, root: Path, *, kube_version: str) -> str:
     """Return the text of a pull request (template report.md.j2)."""
-    import jinja2  # noqa: PLC0415 - only for --report
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rke2pack.stages.bump", "."),
-        autoescape=False,  # noqa: S701 - Markdown; what charts say stands in code spans
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["code"] = _code
-    return environment.get_template(_TEMPLATE).render(
+    return templates.markdown(
+        "rke2pack.stages.bump",
+        code=_code,
         plan=plan,
         main=plan.moves[0],
         kube_version=kube_version,

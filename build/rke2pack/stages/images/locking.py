@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from rke2pack import journal, registries
+from rke2pack import journal, registries, wishes
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, PackError, ValidationError
 from rke2pack.lists import files, lockdiff
@@ -191,17 +190,12 @@ def _unlocked(asked: Iterable[Reference], patterns: tuple[str, ...]) -> tuple[Re
     """Return the images that are left out; raises ConfigError for a pattern that names none."""
     found: dict[Reference, None] = {}
     for pattern in patterns:
-        own = [each for each in asked if _is_named(each, pattern)]
+        own = [each for each in asked if wishes.is_named(each, pattern)]
         if not own:
             msg = f"--leave-unlocked {pattern}: no image is called so"
             raise ConfigError(msg, hint="name a repository of the list, like rancher/rke2-runtime")
         found |= dict.fromkeys(own)
     return tuple(found)
-
-
-def _is_named(reference: Reference, pattern: str) -> bool:
-    names = (str(reference), reference.repository, f"{reference.registry}/{reference.repository}")
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
 
 def _joined(workspace: Workspace, old: Lock | None, new: Lock) -> Lock:

@@ -25,7 +25,7 @@ from rke2pack.oci.store import shortlived
 from rke2pack.oci.store.layout import VERSION_FILE, Layout
 from rke2pack.oci.store.names import Store
 from rke2pack.oci.store.transfer import Wish
-from rke2pack.options import allow_moved_tags, image_options
+from rke2pack.options import allow_moved_tags, image_options, store_option
 from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
 from rke2pack.stages.mirror import nodes, report
@@ -116,11 +116,7 @@ def _archives(given: Path) -> tuple[Path, ...]:
     metavar="FILE",
     help="Read the images of an archive or a release folder, through the image store (repeatable).",
 )
-@click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
-)
+@store_option
 @click.option(
     "--map",
     "maps",

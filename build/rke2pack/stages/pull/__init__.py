@@ -17,7 +17,7 @@ from rke2pack.oci.model import Descriptor
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.store.transfer import Outcome, Transfer, Wish
-from rke2pack.options import allow_moved_tags, current_app, image_options
+from rke2pack.options import allow_moved_tags, current_app, image_options, store_option
 from rke2pack.progress import Meter
 from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
@@ -99,11 +99,7 @@ class Pull:
 @image_options
 @registry_options
 @click.argument("references", nargs=-1, metavar="[IMAGE]...")
-@click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The image store, an OCI layout.  [default: store/ in the cache folder]",
-)
+@store_option
 @click.option(
     "--all-platforms",
     "is_whole",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable
 
+from rke2pack import wishes
 from rke2pack.errors import ConfigError
 from rke2pack.oci.store.transfer import Wish
 
 
 def is_local(wish: Wish, patterns: Iterable[str]) -> bool:
     """Whether a pattern names the image, its repository, or its repository with the registry."""
-    reference = wish.reference
-    names = (str(reference), reference.repository, f"{reference.registry}/{reference.repository}")
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)
+    return any(wishes.is_named(wish.reference, pattern) for pattern in patterns)
 
 
 def check_patterns(patterns: tuple[str, ...], local: Iterable[Wish]) -> None:

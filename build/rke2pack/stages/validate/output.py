@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from rke2pack import files
+from rke2pack import files, templates
 from rke2pack.finding import Result
 from rke2pack.validate.matrix import Row
 from rke2pack.validate.report import Report
 
 FOLDER = "dist/validate"
-_TEMPLATE = "report.md.j2"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -141,18 +140,9 @@ def _xml(text: str) -> str:
 
 def markdown(report: Report, rows: Sequence[Row]) -> str:
     """Return the report for people (template report.md.j2)."""
-    import jinja2  # noqa: PLC0415 - slow to import
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rke2pack.stages.validate", "."),
-        autoescape=False,  # noqa: S701 - Markdown; what charts say stands in code spans
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["code"] = _code
-    return environment.get_template(_TEMPLATE).render(
+    return templates.markdown(
+        "rke2pack.stages.validate",
+        code=_code,
         report=report,
         rows=rows,
         cells=_cells(report),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.errors import PackError
 from rke2pack.finding import Finding, Result, Status
+from rke2pack.oci.hashing import digest_of
 from rke2pack.oci.intake.releasefolder import ARCHIVE
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.verify.checks import Verified
 
 _SUM = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>[^/\s]+)\Z")
 _WINDOWS = re.compile(r"rke2-windows-[0-9a-z]+-(?P<arch>[0-9a-z]+)-images\Z")
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,8 @@ def check_others(sums: Sums, seen: Iterable[str]) -> Iterator[Result]:
         if not path.is_file():
             yield _result(name, "checksum", f"{listed} names it, it is not there")
             continue
-        got = _digest(path)
+        with files.reported("read", path):
+            got = digest_of(path)
         detail = f"as in {listed}" if got == expected else f"is {got}, {listed} has {expected}"
         yield _result(name, "checksum", detail, is_wrong=got != expected)
 
@@ -113,14 +113,6 @@ def _list_name(archive: str) -> str:
     match = ARCHIVE.match(archive)
     stem = match["stem"] if match else archive
     return _WINDOWS.sub(r"rke2-images.windows-\g<arch>", stem) + ".txt"
-
-
-def _digest(path: Path) -> Digest:
-    hashed = hashlib.sha256()
-    with files.reported("read", path), path.open("rb", buffering=0) as handle:
-        while chunk := handle.read(_CHUNK):
-            hashed.update(chunk)
-    return Digest(hashed.hexdigest())
 
 
 def _result(subject: str, check: str, detail: str, *, is_wrong: bool = True) -> Result:
