@@ -36,6 +36,7 @@ def locked(root: Path) -> Iterator[tuple[Path, ...]]:
     path = root / FOLDER / "lock"
     with files.reported("lock", path):
         path.parent.mkdir(exist_ok=True)
+        _hide(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     with os.fdopen(descriptor, "r+") as handle:
         try:
@@ -49,6 +50,13 @@ def locked(root: Path) -> Iterator[tuple[Path, ...]]:
             handle.write(str(os.getpid()))
             handle.flush()
         yield _settle(root)
+
+
+def _hide(folder: Path) -> None:
+    """Keep the folder out of git's sight: a checkout's own .gitignore may not know it."""
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="ascii")
 
 
 def apply(root: Path, changes: Mapping[Path, bytes]) -> None:

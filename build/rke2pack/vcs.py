@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from rke2pack import files
 from rke2pack.errors import ConfigError, ToolError
 
 if TYPE_CHECKING:
     from git import Repo
+    from git.objects import Blob, Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One commit: its id, its day (``2025-06-16``) and the first line of its message."""
+
+    id: str
+    date: str
+    subject: str
 
 
 class Checkout:
@@ -80,6 +95,63 @@ class Checkout:
             raise
         return str(self._repo.head.commit.hexsha)
 
+    @property
+    def top(self) -> Path:
+        """The checkout's top folder."""
+        return Path(str(self._repo.working_dir)).resolve()
+
+    def line(self, name: str) -> str:
+        """Return the commit at the tip of a release line: a branch here, or of the one remote.
+
+        Raises ConfigError where there is none, or remotes disagree.
+        """
+        local = [head for head in self._repo.heads if head.name == name]
+        remote = [
+            ref for each in self._repo.remotes for ref in each.refs if ref.remote_head == name
+        ]
+        tips = dict.fromkeys(str(ref.commit.hexsha) for ref in (local or remote))
+        if len(tips) == 1:
+            return next(iter(tips))
+        if tips:
+            remotes = ", ".join(ref.name for ref in remote)
+            msg = f"{name}: remotes have different branches of this name: {remotes}"
+            raise ConfigError(msg, hint=f"make a branch {name} here from the one that is meant")
+        msg = f"{name}: no branch of this name, here or at a remote"
+        raise ConfigError(msg, hint="fetch it, or name lines that 'git branch --all' shows")
+
+    @contextlib.contextmanager
+    def worktree(self, commit: str) -> Iterator[Path]:
+        """Check a commit out into a temporary folder, detached; the folder goes at the end."""
+        with tempfile.TemporaryDirectory(prefix="rke2pack-") as folder:
+            path = Path(folder).resolve() / "line"
+            self._git("worktree", "prune")  # what a killed run left
+            self._git("worktree", "add", "--quiet", "--detach", str(path), commit)
+            try:
+                yield path
+            finally:
+                self._git("worktree", "remove", "--force", str(path))
+
+    def create_branches(self, commits: Mapping[str, str]) -> None:
+        """Create branches (name -> commit), all or none; raises ToolError."""
+        lines = ["start", *(f"create refs/heads/{n} {c}" for n, c in commits.items())]
+        text = "".join(f"{line}\n" for line in (*lines, "prepare", "commit"))
+        self._git("update-ref", "--stdin", stdin=text)
+
+    def push(self, remote: str, branches: Iterable[str], *, is_dry_run: bool) -> None:
+        """Push branches under their names, all or none; raises ToolError."""
+        dry = ["--dry-run"] if is_dry_run else []
+        specs = [f"refs/heads/{name}:refs/heads/{name}" for name in branches]
+        self._git("push", "--quiet", "--atomic", *dry, "--", remote, *specs)
+
+    def history(self, since: str, paths: Iterable[str]) -> tuple[Commit, ...]:
+        """Return the commits after ``since`` that changed one of ``paths``, oldest first."""
+        log = self._git(
+            *("log", "--first-parent", "--reverse", "--format=%H %cs %s"),
+            *(f"{since}..HEAD", "--", *(str(self.top / path) for path in paths)),
+        )
+        parts = (line.split(" ", 2) for line in log.splitlines())
+        return tuple(Commit(id=p[0], date=p[1], subject=p[2] if p[2:] else "") for p in parts)
+
     def _head(self) -> tuple[str, ...]:
         """Return what ``git switch`` needs to come back here: a branch, or a detached commit."""
         if self._repo.head.is_detached:
@@ -99,16 +171,30 @@ class Checkout:
                 msg = f"git does not know who commits ({role.lower()})"
                 raise ToolError(msg, hint="set user.name and user.email with 'git config'") from exc
 
-    def _git(self, command: str, *arguments: str) -> str:
+    def _git(self, command: str, *arguments: str, stdin: str | None = None) -> str:
         import git  # noqa: PLC0415
 
         try:
-            return str(self._repo.git.execute(["git", "--literal-pathspecs", command, *arguments]))
+            with _input(stdin) as source:
+                words = ["git", "--literal-pathspecs", command, *arguments]
+                return str(self._repo.git.execute(words, istream=source))
         except git.GitCommandError as exc:
             reason = str(exc.stderr or exc.stdout).strip().removeprefix("stderr:").strip(" '\n")
             lines = tuple(line for line in reason.splitlines() if line.strip())
             msg = f"git {command}: {lines[0] if lines else 'failed'}"
             raise ToolError(msg, details=lines[1:6]) from exc
+
+
+@contextlib.contextmanager
+def _input(text: str | None) -> Iterator[BinaryIO | None]:
+    if text is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stdin"
+        path.write_text(text, encoding="utf-8")
+        with path.open("rb") as file:
+            yield file
 
 
 def _absolute(paths: Iterable[Path]) -> list[str]:
@@ -138,3 +224,119 @@ def read_at(folder: Path, revision: str, name: str) -> str:
     except (git.GitError, git.BadName, KeyError, ValueError, IndexError) as exc:
         msg = f"{revision}: git knows no such revision with {name}"
         raise ConfigError(msg, hint="name a commit, branch, tag, or the folder of a tree") from exc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A commit: its id, and when it was committed (UTC)."""
+
+    commit: str
+    moment: datetime
+
+
+class History:
+    """What git knows of a folder of a checkout; nothing is changed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the checkout around ``folder``; raises ConfigError where there is none."""
+        try:
+            import git  # noqa: PLC0415 - slow to import
+
+            self._repo: Repo = git.Repo(folder, search_parent_directories=True)
+        except ImportError as exc:
+            msg = "git: no such program"
+            raise ToolError(msg, hint="install git") from exc
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as exc:
+            msg = f"{folder}: not in a git checkout"
+            raise ConfigError(msg, hint="name the folder of a tree") from exc
+        top = Path(str(self._repo.working_dir)).resolve()
+        self._folder = folder
+        self._below = folder.resolve().relative_to(top).as_posix()
+
+    def has(self, name: str) -> bool:
+        """Whether the newest commit has the file ``name`` of the folder."""
+        return self._repo.head.is_valid() and self._at("HEAD", name) is not None
+
+    def revision(self, name: str) -> Revision | None:
+        """Return the commit that a tag, a branch or an id leads to; None for no such name."""
+        import git  # noqa: PLC0415 - slow to import
+
+        try:
+            commit = self._repo.commit(f"{name}^{{commit}}")
+        except (git.GitError, git.BadName, ValueError, IndexError):
+            return None
+        moment = datetime.fromtimestamp(commit.committed_date, tz=UTC)
+        return Revision(commit=str(commit.hexsha), moment=moment)
+
+    def tags(self, revision: str) -> tuple[str, ...]:
+        """Return the tags on the way to a revision, itself included, in git's order."""
+        return tuple(self._git("tag", "--list", "--merged", revision).splitlines())
+
+    def changed(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return which of the folder's files are not as the newest commit has them."""
+        below = [str((self._folder / name).resolve()) for name in names]
+        lines = self._git("status", "--porcelain", "--", *below).splitlines()
+        return tuple(line[3:] for line in lines)
+
+    def export(self, revision: str, names: Iterable[str], target: Path) -> None:
+        """Write the folder's files and folders ``names`` as they were to ``target``.
+
+        What the revision does not have is left out. Links are not followed, nor written.
+        """
+        for name in names:
+            found = self._at(revision, name)
+            for blob in _blobs(found) if found is not None else ():
+                if blob.mode != blob.link_mode:
+                    below = Path(str(blob.path)).relative_to(self._below)
+                    files.write(target / below, blob.data_stream.read())
+
+    def _at(self, revision: str, name: str) -> Tree | Blob | None:
+        path = name if self._below == "." else f"{self._below}/{name}"
+        try:
+            found = self._repo.commit(f"{revision}^{{commit}}").tree / path
+        except KeyError:
+            return None
+        return None if found.type == "submodule" else found
+
+    def _git(self, command: str, *arguments: str) -> str:
+        import git  # noqa: PLC0415 - slow to import
+
+        try:
+            return str(self._repo.git.execute(["git", "--literal-pathspecs", command, *arguments]))
+        except git.GitCommandError as exc:
+            reason = str(exc.stderr or exc.stdout).strip().removeprefix("stderr:").strip(" '\n")
+            msg = f"git {command}: {reason.splitlines()[0] if reason else 'failed'}"
+            raise ToolError(msg) from exc
+
+
+def _blobs(found: Tree | Blob) -> Iterator[Blob]:
+    """Yield the files of a revision that a path leads to."""
+    if found.type == "blob":
+        yield found
+        return
+    yield from found.blobs
+    for folder in found.trees:
+        yield from _blobs(folder)
+
+
+def tag_before(folder: Path) -> str | None:
+    """Return the newest tag that stands before the commit which is checked out; None for none.
+
+    None also where ``folder`` is in no checkout, or nothing is committed there.
+    """
+    try:
+        import git  # noqa: PLC0415 - slow to import
+
+        repo = git.Repo(folder, search_parent_directories=True)
+        if not repo.head.is_valid():
+            return None
+        found = str(repo.git.tag("--merged", "HEAD", "--no-contains", "HEAD", sort="-creatordate"))
+    except ImportError as exc:
+        msg = "git: no such program"
+        raise ToolError(msg, hint="install git, or name a folder") from exc
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        return None
+    except git.GitCommandError as exc:
+        msg = f"git tag: {' '.join(str(exc.stderr).split())[:200]}"
+        raise ToolError(msg, hint="name what to compare with") from exc
+    return next(iter(found.splitlines()), None)

@@ -15,23 +15,24 @@ from rke2pack import journal
 from rke2pack.address import redact
 from rke2pack.errors import ConfigError, IntegrityError, RegistryError
 from rke2pack.files import Cache
-from rke2pack.helm.chart import Chart
-from rke2pack.helm.index import IndexEntry
-from rke2pack.helm.manifest import ChartReference, removed
-from rke2pack.helm.render import Renderer, SdkRenderer
-from rke2pack.helm.repository import Access, ChartRepository, open_repository
-from rke2pack.helm.version import ChartVersion
 from rke2pack.lists import files
-from rke2pack.lists.build import Builder
-from rke2pack.lists.survey import Surveyor
 from rke2pack.lists.text import Section
 from rke2pack.oci.reference import Reference
 from rke2pack.settings import Settings
-from rke2pack.tree.native import NativeTree
-from rke2pack.tree.versions import BundledChart
+from rke2pack.tree.native import NativeTree, is_native
 
+# What knows charts is imported where it is used: images.txt needs none of it.
 if TYPE_CHECKING:
+    from rke2pack.helm.chart import Chart
+    from rke2pack.helm.index import IndexEntry
+    from rke2pack.helm.manifest import ChartReference
+    from rke2pack.helm.render import Renderer
+    from rke2pack.helm.repository import ChartRepository
+    from rke2pack.helm.version import ChartVersion
     from rke2pack.http import Fetcher
+    from rke2pack.lists.build import Builder
+    from rke2pack.tree.datafiles import Tree
+    from rke2pack.tree.versions import BundledChart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +42,30 @@ class Workspace:
     settings: Settings
 
     @cached_property
-    def tree(self) -> NativeTree:
-        """The tree; an interrupted change is finished first."""
+    def any_tree(self) -> Tree:
+        """The tree, whatever its layout; an interrupted change is finished first."""
+        if not is_native(self.settings.tree):
+            from rke2pack.tree.rke2 import Rke2Tree  # noqa: PLC0415 - only here
+
+            if Rke2Tree.is_at(self.settings.tree):
+                return Rke2Tree.open(self.settings.tree)
         return NativeTree.open(self.settings.tree)
+
+    @property
+    def tree(self) -> NativeTree:
+        """The tree of a command that needs images.txt and manifests; raises ConfigError."""
+        found = self.any_tree
+        if isinstance(found, NativeTree):
+            return found
+        msg = f"{self.settings.tree.absolute()}: a checkout of rancher/rke2 has no images.txt"
+        hint = "use a tree with charts-manifest/; a checkout is for bump, audit, diff and changelog"
+        raise ConfigError(msg, hint=hint)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the tree's lock for a change; not with ``--dry-run``, which writes nothing."""
         dry = contextlib.nullcontext()
-        with dry if self.settings.is_dry_run else journal.locked(self.tree.root):
+        with dry if self.settings.is_dry_run else journal.locked(self.any_tree.root):
             yield
 
     @cached_property
@@ -60,7 +76,9 @@ class Workspace:
     @cached_property
     def repository(self) -> ChartRepository:
         """The chart repository that ``--charts-repo`` or repositories.yaml names."""
-        source = self.tree.repository_source(self.settings.charts_repo)
+        from rke2pack.helm.repository import Access, open_repository  # noqa: PLC0415 - only here
+
+        source = self.any_tree.repository_source(self.settings.charts_repo)
         access = Access(
             fetcher=self._fetcher,
             cache=self.cache,
@@ -81,20 +99,35 @@ class Workspace:
             from rke2pack.helm.binary import HelmBinary  # noqa: PLC0415 - rarely used
 
             return HelmBinary.find(self.settings.helm)
+        from rke2pack.helm.render import SdkRenderer  # noqa: PLC0415 - not with --helm
+
         return SdkRenderer()
 
-    def builder(self, versions: Mapping[str, ChartVersion]) -> Builder:
-        """Return a builder of lists for the charts of ``versions`` (chart -> version)."""
-        components = self.tree.components
+    def builder(
+        self,
+        versions: Mapping[str, ChartVersion],
+        *,
+        is_prime: bool | None = None,
+        tree: Tree | None = None,
+    ) -> Builder:
+        """Return a builder of lists for the charts of ``versions`` (chart -> version).
+
+        ``is_prime`` selects the edition where it is not the settings' one, ``tree``
+        another state of the tree than the one on disk.
+        """
+        from rke2pack.lists.build import Builder  # noqa: PLC0415 - only here
+        from rke2pack.lists.survey import Surveyor  # noqa: PLC0415 - only here
+
+        tree = tree or self.any_tree
         surveyor = Surveyor(
             renderer=self.renderer,
             cache=self.cache,
-            kube_version=self.tree.kube_version,
-            is_prime=self.settings.is_prime,
+            kube_version=tree.kube_version,
+            is_prime=self.settings.is_prime if is_prime is None else is_prime,
         )
         return Builder(
-            components=components,
-            environment=self.tree.environment,
+            components=tree.components,
+            environment=tree.environment,
             fetch=lambda name: self.chart(name, versions[name]),
             surveyor=surveyor,
             registry=self.registry,
@@ -110,7 +143,7 @@ class Workspace:
         if kept is not None:
             return kept
         chart = self.repository.fetch(self.repository.index().entry(name, version))
-        reference = self.tree.reference(name) if self.tree.manifest_path(name).is_file() else None
+        reference = self.any_tree.reviewed(name)
         if reference and reference.version == chart.version and reference.digest != chart.digest:
             msg = (
                 f"{name} {version}: {self.repository.url} has {chart.digest}, "
@@ -135,14 +168,15 @@ class Workspace:
 
     def bundled(self) -> Mapping[str, ChartVersion]:
         """Chart -> version for every chart of the tree that is not removed."""
-        return {c.name: c.version for c in self.tree.versions.charts if not c.version.is_removed}
+        charts = self.any_tree.versions.charts
+        return {c.name: c.version for c in charts if not c.version.is_removed}
 
     def bundled_chart(self, name: str) -> BundledChart:
         """Return the tree's entry of a chart; raises ConfigError with the next step."""
-        entry = self.tree.versions.get(name)
+        entry = self.any_tree.versions.get(name)
         if entry is not None:
             return entry
-        names = [chart.name for chart in self.tree.versions.charts]
+        names = [chart.name for chart in self.any_tree.versions.charts]
         close = get_close_matches(name, names, n=1, cutoff=0.8)
         if close:
             hint = f"did you mean {close[0]}?"
@@ -168,7 +202,7 @@ class Workspace:
         """The registry of the lists: ``--registry``, or the tree's; raises ConfigError."""
         asked = self.settings.registry
         if asked is None:
-            return self.tree.components.registry
+            return self.any_tree.components.registry
         try:
             parsed = Reference.parse(f"{asked}/x/y").registry
         except ConfigError:
@@ -231,8 +265,10 @@ class Workspace:
         The address is the one of the tree's own repository, wherever the
         bytes were read from: the digest makes them the same.
         """
-        named = self.settings.charts_repo in self.tree.repositories
-        home = self.tree.repository_source(self.settings.charts_repo if named else None)
+        from rke2pack.helm.manifest import ChartReference  # noqa: PLC0415 - only here
+
+        named = self.settings.charts_repo in self.any_tree.repositories
+        home = self.any_tree.repository_source(self.settings.charts_repo if named else None)
         return ChartReference(
             name=entry.name,
             version=chart.version,
@@ -260,6 +296,8 @@ class Workspace:
 
     def _reference_text(self, entry: BundledChart) -> str:
         if entry.version.is_removed:
+            from rke2pack.helm.manifest import removed  # noqa: PLC0415 - only here
+
             return removed(entry.name)
         found = self.repository.index().entry(entry.name, entry.version)
         return str(self.reference(entry, found, self.repository.fetch(found)))

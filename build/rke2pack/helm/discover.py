@@ -8,6 +8,8 @@ from elsewhere on an air-gapped node. Two kinds of places are told apart:
   resource's ``image`` field (pod templates inside them included);
 - *mentioned*: image-shaped text anywhere else (environment, arguments,
   ConfigMaps, custom resources), from which a program may start pods.
+
+Objects that only ``helm test`` makes are left out.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ _MARKED = re.compile(
     rf"{re.escape(MARKER)}/({_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?)"
 )
 _NOT_TAGS = re.compile(r":\d{1,5}\Z")
+_TEST_HOOKS = frozenset({"test", "test-success", "test-failure"})
 _TEXT_MAPS = re.compile(
     r"\.(?:labels|annotations|matchLabels|nodeSelector|data|stringData|binaryData)\Z"
 )
@@ -86,7 +89,7 @@ def discover(
     """Return every use of an image in ``objects``, sorted, each place once."""
     found: set[ImageUse] = set()
     for rendered in objects:
-        if rendered.is_crd or not _may_hold_images(rendered.text):
+        if rendered.is_crd or not _may_hold_images(rendered.text) or _is_test(rendered):
             continue
         for image, path, is_required in _walk(rendered.body, ""):
             marked = image.startswith(f"{MARKER}/")
@@ -104,6 +107,15 @@ def discover(
                 )
             )
     return tuple(sorted(found))
+
+
+def _is_test(rendered: RenderedObject) -> bool:
+    """Whether only ``helm test`` makes the object: no installed chart ever starts it."""
+    metadata = rendered.body.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    hooks = annotations.get("helm.sh/hook") if isinstance(annotations, Mapping) else None
+    names = [name.strip() for name in str(hooks or "").split(",")]
+    return all(name in _TEST_HOOKS for name in names)
 
 
 def _may_hold_images(text: str) -> bool:

@@ -15,7 +15,10 @@ that a change is a few lines of a diff::
               "manifest": "sha256:...",
               "config": "sha256:...",
               "blobs": 2,              config and layers, each digest once
-              "bytes": 301773          their sum, without the manifest
+              "bytes": 301773,         their sum, without the manifest
+              "layers": {              which layers, so that what images share is known
+                "sha256:...": 300317
+              }
             }
           }
         }
@@ -48,27 +51,34 @@ _VERSION: Final = 1
 _MAX_NUMBER: Final = 2**63 - 1
 _REWRITE: Final = "write it anew with 'rke2pack images --lock'"
 _IMAGE_KEYS: Final = {"digest", "mediaType", "size", "platforms"}
-_PLATFORM_KEYS: Final = {"manifest", "config", "blobs", "bytes"}
+_PLATFORM_KEYS: Final = {"manifest", "config", "blobs", "bytes", "layers"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPlatform:
-    """One platform's image; ``size`` is the bytes of its ``blobs``, config and layers."""
+    """One platform's image; ``size`` is the bytes of its ``blobs``, config and layers.
+
+    ``layers`` are digests and bytes, empty in a lock that was written without.
+    """
 
     platform: Platform
     manifest: Digest
     config: Digest
     blobs: int
     size: int
+    layers: tuple[tuple[Digest, int], ...] = field(default=(), compare=False)
 
     def to_json(self) -> dict[str, object]:
         """Return the object that the lock has."""
-        return {
+        document: dict[str, object] = {
             "manifest": str(self.manifest),
             "config": str(self.config),
             "blobs": self.blobs,
             "bytes": self.size,
         }
+        if self.layers:
+            document["layers"] = {str(digest): size for digest, size in self.layers}
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,13 +249,26 @@ def _platform(name: str, entry: object, what: str) -> LockedPlatform:
     if str(platform) != name:
         msg = f"{what}: write it as {platform}"
         raise ConfigError(msg, hint=_REWRITE)
+    layers = _layers(found, f"{what}: layers")
+    size = _number(found, "bytes", what)
+    if sum(length for _, length in layers) > size:
+        msg = f"{what}: its layers are larger than its bytes"
+        raise ConfigError(msg, hint=_REWRITE)
     return LockedPlatform(
         platform=platform,
         manifest=_digest(found, "manifest", what),
         config=_digest(found, "config", what),
         blobs=_number(found, "blobs", what),
-        size=_number(found, "bytes", what),
+        size=size,
+        layers=layers,
     )
+
+
+def _layers(found: Mapping[str, Any], what: str) -> tuple[tuple[Digest, int], ...]:
+    """Read which layers there are; locks were once written without."""
+    entries = _typed(found.get("layers", {}), dict, what)
+    names = {name: _digest({name: name}, name, what) for name in entries}
+    return tuple((digest, _number(entries, name, what)) for name, digest in names.items())
 
 
 def _check_keys(found: Mapping[str, Any], known: set[str], what: str) -> None:

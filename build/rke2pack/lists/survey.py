@@ -74,7 +74,7 @@ class Surveyor:
             _code_digest(),
             str(chart.digest),
             self.renderer.identity,
-            self.kube_version,
+            self.kube_version if _asks_for_cluster(chart) else "",
             variants,
         ]
         return f"surveys/{hashlib.sha256(json.dumps(inputs).encode()).hexdigest()}.json"
@@ -92,6 +92,14 @@ def _parse(data: bytes | None) -> tuple[ImageUse, ...] | None:
 
 def _is_well_formed(use: ImageUse) -> bool:
     return all(type(getattr(use, f.name)).__name__ == f.type for f in fields(use))
+
+
+def _asks_for_cluster(chart: Chart) -> bool:
+    """Whether a chart may look different on another Kubernetes version, as most do not."""
+    return any(
+        b"Capabilities" in content or b"kubeVersion" in content or path.endswith(".tgz")
+        for path, content in chart.files.items()
+    )
 
 
 @cache

@@ -57,12 +57,12 @@ def command(
     user = None
     if values_file is not None:
         user = UserValues.parse(files.read_text(values_file), what=str(values_file), chart=chart)
-    rules = workspace.tree.components.rules(chart)
+    rules = workspace.any_tree.components.rules(chart)
     found = diff(
         old_chart,
         new_chart,
         workspace.renderer,
-        kube_version=kube_version or workspace.tree.kube_version,
+        kube_version=kube_version or workspace.any_tree.kube_version,
         base=rules.base,
         user=user,
     )

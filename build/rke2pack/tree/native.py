@@ -7,22 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rke2pack import files, journal, safeyaml
-from rke2pack.errors import ConfigError, ValidationError
-from rke2pack.helm.manifest import ChartReference, is_removed
-from rke2pack.tree.components import Components
-from rke2pack.tree.versions import ChartVersions
+from rke2pack import files, journal
+from rke2pack.errors import ConfigError
+from rke2pack.tree.datafiles import HINT, Tree, read
+
+if TYPE_CHECKING:
+    from rke2pack.helm.manifest import ChartReference
 
 FOLDER = "charts-manifest"
 IMAGES = "images.txt"
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=([^\s'\"$`\\]*)\Z")
-_HINT = "name the folder of the tree with --tree"
 _NEEDED = ("KUBERNETES_VERSION", "RKE2_VERSION")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NativeTree:
+class NativeTree(Tree):
     """Reads the tree's files when first asked for them; writing goes through `journal`."""
 
     root: Path
@@ -30,9 +31,9 @@ class NativeTree:
     @classmethod
     def open(cls, root: Path) -> NativeTree:
         """Open a tree and finish what an interrupted command left; raises ConfigError."""
-        if not (root / FOLDER / "chart_versions.yaml").is_file():
+        if not is_native(root):
             msg = f"{root.absolute()}: not a tree, it has no {FOLDER}/chart_versions.yaml"
-            raise ConfigError(msg, hint=_HINT)
+            raise ConfigError(msg, hint=HINT)
         journal.recover(root)
         return cls(root=root)
 
@@ -49,24 +50,17 @@ class NativeTree:
         """The path of images.txt."""
         return self.root / IMAGES
 
-    @cached_property
-    def versions(self) -> ChartVersions:
-        """chart_versions.yaml."""
-        path = self.path("chart_versions.yaml")
-        return ChartVersions.parse(_text(path), what=str(path))
-
-    @cached_property
-    def components(self) -> Components:
-        """components.yaml."""
-        path = self.path("components.yaml")
-        return Components.parse(_text(path), what=str(path))
+    @property
+    def versions_path(self) -> Path:
+        """The path of chart_versions.yaml."""
+        return self.path("chart_versions.yaml")
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """versions.env: RKE2's names of version.sh -> values."""
         path = self.path("versions.env")
         found: dict[str, str] = {}
-        for number, line in enumerate(_text(path).splitlines(), start=1):
+        for number, line in enumerate(read(path).splitlines(), start=1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             assignment = _ASSIGNMENT.match(line.strip())
@@ -80,40 +74,20 @@ class NativeTree:
             raise ConfigError(msg)
         return found
 
-    @property
-    def kube_version(self) -> str:
-        """The Kubernetes version of the release, ``v1.32.4``."""
-        return self.environment["KUBERNETES_VERSION"]
-
-    @cached_property
-    def repositories(self) -> Mapping[str, str]:
-        """repositories.yaml: name -> address; the first one is the default."""
-        path = self.path("repositories.yaml")
-        try:
-            document = safeyaml.load(_text(path), what=str(path))
-        except ValidationError as exc:
-            raise ConfigError(exc.message) from exc
-        entries = document.get("repositories") if isinstance(document, dict) else None
-        if not isinstance(entries, list) or not entries:
-            msg = f"{path}: there is no list 'repositories'"
-            raise ConfigError(msg)
-        try:
-            return {str(entry["name"]): str(entry["url"]) for entry in entries}
-        except (KeyError, TypeError) as exc:
-            msg = f"{path}: every repository needs name and url"
-            raise ConfigError(msg) from exc
-
-    def repository_source(self, name: str | None) -> str:
-        """Return the address for a name, or ``name`` itself where it is an address or a folder."""
-        if name is None:
-            return next(iter(self.repositories.values()))
-        return self.repositories.get(name, name)
-
     def reference(self, chart: str) -> ChartReference | None:
         """Return a chart's manifest in reference form, None for a removed chart."""
+        from rke2pack.helm.manifest import (  # noqa: PLC0415 - not for every file
+            ChartReference,
+            is_removed,
+        )
+
         path = self.manifest_path(chart)
-        text = _text(path, hint="write it with 'rke2pack charts --references'")
+        text = read(path, hint="write it with 'rke2pack charts --references'")
         return None if is_removed(text) else ChartReference.parse(text, what=str(path))
+
+    def reviewed(self, chart: str) -> ChartReference | None:
+        """Return a chart's manifest in reference form, None where there is none yet."""
+        return self.reference(chart) if self.manifest_path(chart).is_file() else None
 
     @property
     def images_text(self) -> str:
@@ -121,9 +95,6 @@ class NativeTree:
         return files.read_text(self.images_path) if self.images_path.exists() else ""
 
 
-def _text(path: Path, *, hint: str = _HINT) -> str:
-    """Read a file that every tree has; ``hint`` is for the tree that lacks it."""
-    if not path.exists():
-        msg = f"{path}: no such file"
-        raise ConfigError(msg, hint=hint)
-    return files.read_text(path)
+def is_native(root: Path) -> bool:
+    """Whether a folder has the layout of this module."""
+    return (root / FOLDER / "chart_versions.yaml").is_file()

@@ -183,6 +183,16 @@ def test_custom_resource_definitions_are_not_searched() -> None:
     assert uses(document) == ()
 
 
+@pytest.mark.parametrize(
+    ("hooks", "is_found"),
+    [("test", False), ("test-success,test-failure", False), ("test,post-install", True)],
+)
+def test_objects_of_helm_test_alone_are_not_searched(hooks: str, is_found: bool) -> None:
+    metadata = {"name": "x", "annotations": {"helm.sh/hook": hooks}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": POD}
+    assert bool(uses(pod)) is is_found
+
+
 def test_same_place_in_two_objects_is_two_uses() -> None:
     text = yaml.safe_dump({"kind": "Pod", "metadata": {"name": "x"}, "spec": POD})
     objects = [RenderedObject(chart="demo 1", template=t, text=text) for t in ("b", "a", "a")]

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -92,17 +91,34 @@ def test_poisoned_cache_entry_is_computed_again(surveyor: Surveyor, poison: str)
     assert path.read_bytes() == good
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"kube_version": "v1.33.0"},
-        {"is_prime": True},
-    ],
-)
-def test_other_inputs_are_another_survey(surveyor: Surveyor, change: dict[str, Any]) -> None:
+def test_other_edition_is_another_survey(surveyor: Surveyor) -> None:
     surveyor.survey(CHART, RULES)
-    replace(surveyor, **change).survey(CHART, RULES)
+    replace(surveyor, is_prime=True).survey(CHART, RULES)
     assert len(entries(surveyor)) == 2
+
+
+ASKING = {
+    "template": make_chart(
+        {"a.yaml": pod("rancher/a:{{ .Capabilities.KubeVersion.Minor }}")}, name="rke2-b"
+    ),
+    "values": make_chart({"a.yaml": pod("rancher/a:v1")}, values="a: '{{ .Capabilities }}'\n"),
+}
+
+
+@pytest.mark.parametrize("asks", ASKING)
+def test_chart_that_asks_for_the_cluster_is_rendered_for_each_kubernetes_version(
+    surveyor: Surveyor, asks: str
+) -> None:
+    chart = ASKING[asks]
+    surveyor.survey(chart, RULES)
+    replace(surveyor, kube_version="v1.33.0").survey(chart, RULES)
+    assert len(entries(surveyor)) == 2
+
+
+def test_other_charts_are_rendered_once_for_all_kubernetes_versions(surveyor: Surveyor) -> None:
+    first = surveyor.survey(CHART, RULES)
+    assert replace(surveyor, kube_version="v1.33.0").survey(CHART, RULES) == first
+    assert renders(surveyor) == 2
 
 
 def test_other_values_and_another_chart_are_another_survey(surveyor: Surveyor) -> None:

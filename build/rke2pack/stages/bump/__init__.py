@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
-from rke2pack import files, journal
+from rke2pack import files
 from rke2pack.console import Console
-from rke2pack.errors import ToolError
 from rke2pack.helm.version import Resolution
 from rke2pack.options import chart_options
 from rke2pack.settings import Settings
+from rke2pack.stages.bump import lines as on_lines
 from rke2pack.stages.bump import plan as planning
-from rke2pack.stages.bump import report
+from rke2pack.stages.bump import report, writing
 from rke2pack.stages.bump.model import Plan
-from rke2pack.vcs import Checkout
 from rke2pack.workspace import Workspace
 
 
@@ -40,13 +39,23 @@ from rke2pack.workspace import Workspace
 @click.option(
     "--report",
     "report_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the change as pull request text (Markdown).",
+    type=click.Path(path_type=Path),
+    help="Write the change as pull request text (Markdown); with --lines into this folder.",
+)
+@click.option(
+    "--lines",
+    metavar="LINE,...",
+    help="Bump on these release lines (branches, or 'supported'): a new branch with one commit "
+    "for each, named BRANCH/LINE, all or none. The checkout stays as it is.",
 )
 @click.option("--commit", "is_commit", is_flag=True, help="Commit exactly the touched files.")
-@click.option("--branch", metavar="NAME", help="With --commit: on a new branch.")
-@click.option("--message", metavar="TEXT", help="With --commit: the commit's message.")
-@click.option("--signoff", "is_signed_off", is_flag=True, help="With --commit: add Signed-off-by.")
+@click.option(
+    "--branch",
+    metavar="NAME",
+    help="With --commit: on a new branch.  [with --lines: bump/CHART-VERSION]",
+)
+@click.option("--message", metavar="TEXT", help="The commit's message.")
+@click.option("--signoff", "is_signed_off", is_flag=True, help="Add Signed-off-by to the commit.")
 def command(
     *,
     settings: Settings,
@@ -56,6 +65,7 @@ def command(
     moves_alone: bool,
     allows_downgrade: bool,
     report_file: Path | None,
+    lines: str | None,
     is_commit: bool,
     branch: str | None,
     message: str | None,
@@ -67,9 +77,24 @@ def command(
     newest packageVersion), a range over upstream versions ('~0.2', '0.2.x',
     '>=0.2.10 <0.3') or 'latest'. Either all files change or none.
     """
-    if not is_commit and (branch or message or is_signed_off):
-        msg = "--branch, --message and --signoff go with --commit"
+    if not is_commit and lines is None and (branch or message or is_signed_off):
+        msg = "--branch, --message and --signoff go with --commit or --lines"
         raise click.UsageError(msg)
+    if lines is not None:
+        if is_commit:
+            msg = "--lines commits by itself, --commit does not go with it"
+            raise click.UsageError(msg)
+        wish = on_lines.Wish(
+            chart=chart,
+            version=version,
+            branch=branch or on_lines.branch_prefix(chart, version),
+            message=message,
+            is_signed_off=is_signed_off,
+            moves_alone=moves_alone,
+            allows_downgrade=allows_downgrade,
+        )
+        _on_lines(settings, console, wish, lines, report_file)
+        return
     workspace = Workspace(settings=settings)
     with workspace.locked():
         console.step(f"bump: {chart} {version} from {workspace.repository.url}")
@@ -82,20 +107,28 @@ def command(
         plan = planning.make(
             workspace, entry, resolution, moves_alone=moves_alone, allows_downgrade=allows_downgrade
         )
-        checkout = _checkout(workspace, plan, branch) if is_commit else None
+        checkout = writing.open_checkout(workspace, plan, branch) if is_commit else None
         if report_file is not None:  # before the tree: a report that cannot be written stops it
             _write_report(workspace, plan, report_file)
         commit = None
         if checkout is not None and not settings.is_dry_run:
             text = message or report.message(plan)
-            commit = _commit(
+            commit = writing.commit(
                 workspace, plan, checkout, text, branch=branch, is_signed_off=is_signed_off
             )
         elif not settings.is_dry_run:
-            _write(workspace, plan)
+            writing.write(workspace, plan)
     _tell(workspace, console, plan, commit)
     if report_file is not None:
         console.line(f"report   {report_file}")
+
+
+def _on_lines(
+    settings: Settings, console: Console, wish: on_lines.Wish, names: str, reports: Path | None
+) -> None:
+    done = on_lines.run(settings, console, wish, on_lines.split(names), reports)
+    on_lines.tell(console, done, is_dry_run=settings.is_dry_run)
+    console.document(on_lines.document(done, wish))
 
 
 def _say_choice(console: Console, resolution: Resolution, request: str) -> None:
@@ -110,52 +143,8 @@ def _say_choice(console: Console, resolution: Resolution, request: str) -> None:
 
 
 def _write_report(workspace: Workspace, plan: Plan, path: Path) -> None:
-    tree = workspace.tree
+    tree = workspace.any_tree
     files.write(path, report.markdown(plan, tree.root, kube_version=tree.kube_version).encode())
-
-
-def _write(workspace: Workspace, plan: Plan) -> None:
-    changes = {file.path: file.new for file in plan.files if file.is_changed}
-    journal.apply(workspace.tree.root, changes)
-
-
-def _touched(plan: Plan) -> list[Path]:
-    return [file.path for file in plan.files if file.is_changed and file.is_tracked]
-
-
-def _checkout(workspace: Workspace, plan: Plan, branch: str | None) -> Checkout:
-    """Open the checkout and refuse what a commit could not do, before anything is written."""
-    checkout = Checkout(workspace.tree.root)
-    checkout.refuse_local_changes(_touched(plan))
-    if branch is not None:
-        checkout.refuse_branch(branch)
-    return checkout
-
-
-def _commit(
-    workspace: Workspace,
-    plan: Plan,
-    checkout: Checkout,
-    text: str,
-    *,
-    branch: str | None,
-    is_signed_off: bool,
-) -> str:
-    """Write and commit; where git refuses (a hook, a signature), put the old files back."""
-    _write(workspace, plan)
-    try:
-        return checkout.commit(
-            _touched(plan), message=text, branch=branch, is_signed_off=is_signed_off
-        )
-    except ToolError as exc:
-        changed = [file for file in plan.files if file.is_changed]
-        kept = {file.path: file.old for file in changed if file.old is not None}
-        journal.apply(workspace.tree.root, kept)
-        for file in changed:
-            if file.old is None:
-                file.path.unlink()
-        exc.hint = exc.hint or "find out why git refuses; the tree is as it was"
-        raise
 
 
 def _tell(workspace: Workspace, console: Console, plan: Plan, commit: str | None) -> None:
@@ -163,11 +152,11 @@ def _tell(workspace: Workspace, console: Console, plan: Plan, commit: str | None
         console.line(line)
     console.findings(plan.findings)
     if workspace.settings.is_dry_run:
-        console.data(report.patch(plan, workspace.tree.root))
+        console.data(report.patch(plan, workspace.any_tree.root))
         console.line("dry run: the tree was not changed")
     if commit is not None:
         console.line(f"commit   {commit}")
-    document = report.document(plan, workspace.tree.root, commit=commit)
+    document = report.document(plan, workspace.any_tree.root, commit=commit)
     if workspace.settings.is_dry_run:
-        document["patch"] = report.patch(plan, workspace.tree.root)
+        document["patch"] = report.patch(plan, workspace.any_tree.root)
     console.document(document)

@@ -23,7 +23,7 @@ def check_direction(entry: BundledChart, target: ChartVersion, *, allows_downgra
 
 def check_kube_version(workspace: Workspace, chart: Chart) -> None:
     """Raise ValidationError where Chart.yaml excludes the tree's Kubernetes version."""
-    kube = workspace.tree.kube_version
+    kube = workspace.any_tree.kube_version
     if chart.kube_version and not KubeConstraint.parse(chart.kube_version).is_satisfied_by(kube):
         needs = f"needs Kubernetes {chart.kube_version}, the tree is for {kube}"
         msg = f"{chart.name} {chart.version}: {needs}"
@@ -32,7 +32,7 @@ def check_kube_version(workspace: Workspace, chart: Chart) -> None:
 
 def findings(workspace: Workspace, move: Move) -> list[Finding]:
     """Return what a person should know: annotations that disagree, a change without explanation."""
-    chart, kube = move.new, workspace.tree.kube_version
+    chart, kube = move.new, workspace.any_tree.kube_version
     if chart is None:
         return []
     subject = f"{chart.name} {chart.version}"

@@ -7,11 +7,31 @@ from collections.abc import Iterable, Mapping
 from rke2pack.errors import PackError
 from rke2pack.finding import Finding
 from rke2pack.helm.version import ChartVersion
-from rke2pack.lists import files, lockdiff
+from rke2pack.lists import files, lockdiff, text
 from rke2pack.lists import lock as locks
 from rke2pack.lists.model import ImageLists
-from rke2pack.stages.bump.model import ImageChange
+from rke2pack.stages.bump.model import ImageChange, ListChange, Move
 from rke2pack.workspace import Workspace
+
+
+def change(
+    workspace: Workspace, moves: tuple[Move, ...], versions: Mapping[str, ChartVersion]
+) -> ListChange:
+    """Plan images.txt, the manifests and the lists per component of a native tree."""
+    tree = workspace.tree
+    owners = [tree.components.of_chart(move.entry.name) for move in moves]
+    affected = dict.fromkeys(owner.name for owner in owners if owner is not None)
+    lists = build(workspace, affected, versions)
+    sections = files.merged(tree, lists)
+    return ListChange(
+        files={
+            **{tree.manifest_path(move.entry.name): move.manifest.encode() for move in moves},
+            tree.images_path: text.format_images(sections).encode(),
+        },
+        generated=files.list_files(tree, sections),
+        images=changes(workspace, lists),
+        findings=(*lists.findings, *stale(workspace, affected), *unlocked(workspace, lists)),
+    )
 
 
 def build(

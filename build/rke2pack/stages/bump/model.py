@@ -81,3 +81,13 @@ class Plan:
     files: tuple[FileChange, ...]
     images: tuple[ImageChange, ...]
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListChange:
+    """What a bump does to the lists of a tree: ``files`` are committed, ``generated`` ones not."""
+
+    files: Mapping[Path, bytes]
+    generated: Mapping[Path, bytes]
+    images: tuple[ImageChange, ...]
+    findings: tuple[Finding, ...]

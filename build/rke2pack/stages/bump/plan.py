@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rke2pack.errors import ResolutionError, ValidationError
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.diff import ChartDiff, diff
 from rke2pack.helm.version import ChartVersion, Resolution, resolve
-from rke2pack.lists import files, text
-from rke2pack.lists.model import ImageLists
 from rke2pack.stages.bump import checks, crds, images
-from rke2pack.stages.bump.model import FileChange, Move, Plan
+from rke2pack.stages.bump.model import FileChange, ListChange, Move, Plan
+from rke2pack.tree.native import NativeTree
 from rke2pack.tree.versions import BundledChart
 from rke2pack.workspace import Workspace
 
@@ -45,23 +44,34 @@ def make(
         checks.check_direction(move.entry, move.version, allows_downgrade=allows_downgrade)
     versions = {**workspace.bundled(), **{move.entry.name: move.version for move in moves}}
     versions = {name: version for name, version in versions.items() if not version.is_removed}
-    owners = [workspace.tree.components.of_chart(move.entry.name) for move in moves]
-    affected = dict.fromkeys(owner.name for owner in owners if owner is not None)
-    lists = images.build(workspace, affected, versions)
+    change = _lists(workspace, moves, versions)
     findings = [
         *(finding for move in moves for finding in checks.findings(workspace, move)),
         *crds.findings(workspace, moves, versions),
-        *lists.findings,
-        *images.stale(workspace, affected),
-        *images.unlocked(workspace, lists),
+        *change.findings,
     ]
     return Plan(
         resolution=resolution,
         moves=moves,
-        files=tuple(_files(workspace, moves, lists)),
-        images=images.changes(workspace, lists),
+        files=tuple(_files(workspace, moves, change)),
+        images=change.images,
         findings=tuple(findings),
     )
+
+
+def _lists(
+    workspace: Workspace, moves: tuple[Move, ...], versions: Mapping[str, ChartVersion]
+) -> ListChange:
+    tree = workspace.any_tree
+    if isinstance(tree, NativeTree):
+        return images.change(workspace, moves, versions)
+    from rke2pack.stages.bump import checkout  # noqa: PLC0415 - not for native trees
+    from rke2pack.tree.rke2 import Rke2Tree  # noqa: PLC0415 - not for native trees
+
+    if isinstance(tree, Rke2Tree):
+        return checkout.change(workspace, tree, moves, versions)
+    msg = f"{type(tree).__name__}: a tree whose lists nobody knows how to change"
+    raise TypeError(msg)
 
 
 def _moves(
@@ -70,7 +80,7 @@ def _moves(
     yield _removal(entry, target) if target.is_removed else _move(workspace, entry, target)
     if moves_alone or target.is_removed:
         return
-    for companion in workspace.tree.versions.companions(entry.name):
+    for companion in workspace.any_tree.versions.companions(entry.name):
         version = _companion_version(workspace, companion, target)
         if version != companion.version:
             yield _move(workspace, companion, version)
@@ -128,23 +138,18 @@ def _diff(
         return None, "it was bundled empty"
     if old is None:
         return None, "it is not in the chart repository"
-    base = workspace.tree.components.rules(new.name).base
-    kube = workspace.tree.kube_version
+    base = workspace.any_tree.components.rules(new.name).base
+    kube = workspace.any_tree.kube_version
     try:
         return diff(old, new, workspace.renderer, kube_version=kube, base=base), ""
     except ValidationError as exc:
         return None, exc.message
 
 
-def _files(workspace: Workspace, moves: tuple[Move, ...], lists: ImageLists) -> list[FileChange]:
-    tree = workspace.tree
+def _files(workspace: Workspace, moves: tuple[Move, ...], change: ListChange) -> list[FileChange]:
+    tree = workspace.any_tree
     versions = tree.versions.with_versions({move.entry.name: move.version for move in moves})
-    sections = files.merged(tree, lists)
-    tracked: dict[Path, bytes] = {
-        tree.path("chart_versions.yaml"): versions.encode(),
-        **{tree.manifest_path(move.entry.name): move.manifest.encode() for move in moves},
-        tree.images_path: text.format_images(sections).encode(),
-    }
+    tracked: dict[Path, bytes] = {tree.versions_path: versions.encode(), **change.files}
     return [
         FileChange(
             path=path,
@@ -152,5 +157,5 @@ def _files(workspace: Workspace, moves: tuple[Move, ...], lists: ImageLists) -> 
             new=content,
             is_tracked=path in tracked,
         )
-        for path, content in {**tracked, **files.list_files(tree, sections)}.items()
+        for path, content in {**tracked, **change.generated}.items()
     ]

@@ -1,0 +1,61 @@
+"""``audit``: what the lists of a checkout of rancher/rke2 lack or hold too much, now or in time."""
+
+from __future__ import annotations
+
+import click
+
+from rke2pack.console import Console
+from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.options import chart_options
+from rke2pack.settings import Settings
+from rke2pack.stages.audit import history, state
+from rke2pack.tree.rke2 import Rke2Tree
+from rke2pack.workspace import Workspace
+
+
+@click.command(
+    "audit", short_help="Compare the lists of a rancher/rke2 checkout with what its charts need."
+)
+@chart_options
+@click.option(
+    "--since",
+    metavar="REV",
+    help="Go through the history after this commit or tag: which change made which gap.",
+)
+@click.option(
+    "--lines",
+    metavar="BRANCH,...",
+    help="Audit these release lines (branches) instead of what is checked out.",
+)
+def command(*, settings: Settings, console: Console, since: str | None, lines: str | None) -> None:
+    """Render every bundled chart and name each image that a list lacks, and each stale one.
+
+    An image is missing where a chart needs it and its list in scripts/build-images
+    has it not; it is stale where the list has it and no chart needs it. Rancher
+    Prime's lists are compared with what the charts need there. Fails where an
+    image is missing; stale ones are told.
+    """
+    if since is not None and lines is not None:
+        msg = "--since and --lines do not go together"
+        raise click.UsageError(msg)
+    workspace = Workspace(settings=settings)
+    tree = workspace.any_tree
+    if not isinstance(tree, Rke2Tree):
+        msg = f"{settings.tree.absolute()}: not a checkout of rancher/rke2"
+        raise ConfigError(msg, hint="check the lists of this tree with 'rke2pack images --check'")
+    console.step(f"audit: {settings.tree} with charts from {workspace.repository.url}")
+    if since is not None:
+        history.run(workspace, tree, console, since)
+        return
+    names = tuple(name.strip() for name in lines.split(",") if name.strip()) if lines else ()
+    audits = (
+        state.of_lines(workspace, tree, names) if names else (state.audit(workspace, tree, ""),)
+    )
+    for each in audits:
+        state.tell(console, each)
+    console.document({"audits": [each.to_json() for each in audits]})
+    missing = [str(gap) for each in audits for gap in each.gaps if gap.is_missing]
+    if missing:
+        msg = f"{settings.tree}: {len(missing)} images are missing from the lists"
+        hint = "bump the chart to the version it has, or add them by hand"
+        raise ValidationError(msg, hint=hint, details=tuple(missing))

@@ -1,0 +1,88 @@
+"""The history of a checkout, audited change by change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rke2pack.console import Console
+from rke2pack.lists.audit import Gap
+from rke2pack.stages.audit import state
+from rke2pack.tree.rke2 import FILES, Rke2Tree
+from rke2pack.vcs import Checkout, Commit
+from rke2pack.workspace import Workspace
+
+_Key = tuple[str, str, str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a commit did to the lists: gaps that it opened and closed."""
+
+    commit: Commit
+    opened: tuple[Gap, ...]
+    closed: tuple[Gap, ...]
+    problem: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``--json`` carries."""
+        return {
+            "commit": self.commit.id,
+            "date": self.commit.date,
+            "subject": self.commit.subject,
+            "opened": [gap.to_json() for gap in self.opened],
+            "closed": [gap.to_json() for gap in self.closed],
+            "problem": self.problem or None,
+        }
+
+
+def run(workspace: Workspace, tree: Rke2Tree, console: Console, since: str) -> None:
+    """Audit the state after every commit since a revision; tells what each one changed."""
+    checkout = Checkout(tree.root)
+    known = _gaps(state.audit(workspace, state.at(tree, since), since))
+    at_start = len(known)
+    steps: list[Step] = []
+    commits = checkout.history(since, FILES)
+    for commit in commits:
+        step, known = _step(workspace, tree, commit, known)
+        if step.opened or step.closed or step.problem:
+            steps.append(step)
+            _tell(console, step)
+    console.line(f"{since}: {at_start} gaps; {len(commits)} changes since; now {len(known)}")
+    console.document(
+        {
+            "since": since,
+            "commits": len(commits),
+            "steps": [step.to_json() for step in steps],
+            "gaps": [gap.to_json() for gap in known.values()],
+        }
+    )
+
+
+def _step(
+    workspace: Workspace, tree: Rke2Tree, commit: Commit, before: dict[_Key, Gap]
+) -> tuple[Step, dict[_Key, Gap]]:
+    found = state.audit(workspace, state.at(tree, commit.id), commit.id)
+    after = _gaps(found)
+    problem = "; ".join(f"{name}: {why}" for name, why in found.unknown.items())
+    step = Step(
+        commit=commit,
+        opened=tuple(gap for key, gap in after.items() if key not in before),
+        closed=tuple(gap for key, gap in before.items() if key not in after),
+        problem=problem,
+    )
+    return step, after
+
+
+def _gaps(found: state.Audit) -> dict[_Key, Gap]:
+    return {(*gap.site, gap.image, gap.is_missing): gap for gap in found.gaps}
+
+
+def _tell(console: Console, step: Step) -> None:
+    console.line(f"{step.commit.id[:10]} {step.commit.date} {step.commit.subject}")
+    if step.problem:
+        console.line(f"  ? {step.problem}")
+    for gap in step.opened:
+        console.data(f"  opened {gap}\n")
+    for gap in step.closed:
+        console.data(f"  closed {gap}\n")

@@ -1,0 +1,89 @@
+"""One state of a checkout, audited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rke2pack.console import Console
+from rke2pack.lists import audit as auditing
+from rke2pack.lists import needs
+from rke2pack.lists.audit import Gap
+from rke2pack.lists.needs import State
+from rke2pack.tree import scriptedit
+from rke2pack.tree.imagescript import PRIME
+from rke2pack.tree.rke2 import FILES, Rke2Tree
+from rke2pack.vcs import Checkout, read_at
+from rke2pack.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """``unknown`` are charts that tell none of their images, with the reason."""
+
+    line: str
+    kube_version: str
+    charts: int
+    images: int
+    gaps: tuple[Gap, ...]
+    unknown: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``--json`` carries."""
+        return {
+            "line": self.line or None,
+            "kube_version": self.kube_version,
+            "charts": self.charts,
+            "images": self.images,
+            "gaps": [gap.to_json() for gap in self.gaps],
+            "unknown": dict(self.unknown),
+        }
+
+
+def audit(workspace: Workspace, tree: Rke2Tree, line: str) -> Audit:
+    """Compare the lists of ``tree``, which may be another revision, with its charts."""
+    script = tree.sources.parse()
+    places = scriptedit.places(script)
+    versions = {c.name: c.version for c in tree.versions.charts if not c.version.is_removed}
+    found = State.read(
+        script.editions,
+        lambda edition: workspace.builder(versions, is_prime=edition == PRIME, tree=tree),
+        versions,
+    )
+    homes = needs.homes((found,), versions, places, tree.components)
+    needed = found.by_site(needs.sites(places), homes)
+    unsure = needs.unsure(found, tree.components).values()
+    return Audit(
+        line=line,
+        kube_version=tree.kube_version,
+        charts=len(versions),
+        images=len({place.image for place in places}),
+        gaps=auditing.gaps(places, needed, tree.components, unsure),
+        unknown=found.unknown,
+    )
+
+
+def of_lines(workspace: Workspace, tree: Rke2Tree, names: tuple[str, ...]) -> tuple[Audit, ...]:
+    """Audit release lines, each from its branch; nothing is checked out."""
+    checkout = Checkout(tree.root)
+    return tuple(
+        audit(workspace, at(tree, checkout.line(name)), name) for name in dict.fromkeys(names)
+    )
+
+
+def at(tree: Rke2Tree, revision: str) -> Rke2Tree:
+    """Return the tree as it was at a revision; raises ConfigError."""
+    texts = {name: read_at(tree.root, revision, name) for name in FILES}
+    return Rke2Tree(root=tree.root, revision=texts)
+
+
+def tell(console: Console, found: Audit) -> None:
+    """Say what was found."""
+    where = f"{found.line}: " if found.line else ""
+    told = f"{found.charts} charts, {found.images} images, Kubernetes {found.kube_version}"
+    console.line(f"{where}{told}: {len(found.gaps)} gaps")
+    for name, why in found.unknown.items():
+        console.line(f"  ? {name}: {why}")
+    for gap in found.gaps:
+        console.data(f"  {gap}\n")

@@ -1,0 +1,309 @@
+"""Shell scripts as data: assignments, conditions and what is written to which file.
+
+A script is parsed (tree-sitter's Bash grammar), never run. Only what lists are
+made of is kept: the rest of a script, known or not, is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import tree_sitter
+import tree_sitter_bash
+
+from rke2pack.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 100
+_WRITERS = frozenset({"echo", "printf"})
+_FIRST_WORD_ONLY = "awk"
+_WORD = re.compile(r"\S+")
+_TEST_WORDS = frozenset({"-z", "-n"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A piece of a script as it is written: the file, and where in its text it starts."""
+
+    file: str
+    start: int
+    raw: str
+
+    @property
+    def end(self) -> int:
+        """Where the piece ends."""
+        return self.start + len(self.raw)
+
+    def words(self) -> Iterator[Text]:
+        """Yield the words between white space."""
+        for found in _WORD.finditer(self.raw):
+            yield Text(file=self.file, start=self.start + found.start(), raw=found[0])
+
+    def first_words(self) -> Iterator[Text]:
+        """Yield the first word of each line."""
+        seen = -1
+        for word in self.words():
+            line = self.raw.count("\n", 0, word.start - self.start)
+            if line != seen:
+                yield word
+            seen = line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assign:
+    """``NAME=value``, ``NAME+=value``, ``NAME=(a b)``; the value without its quotes."""
+
+    name: str
+    value: Text
+    appends: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Words that go to a file: a here-document, or what echo and printf are given."""
+
+    path: str
+    words: tuple[Text, ...]
+    appends: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Test:
+    """``left operator right`` with ``=``, ``!=``, or ``-z``/``-n`` of ``right``."""
+
+    left: str
+    operator: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Junction:
+    """Conditions joined by ``&&`` or ``||``, or one that is turned around by ``!``."""
+
+    operator: str
+    parts: tuple[Condition, ...]
+
+
+Condition = Test | Junction | None  # None: not understood
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """``if``, ``elif``, ``else``: the first branch whose condition holds; each with its line."""
+
+    branches: tuple[tuple[Condition, tuple[Statement, ...]], ...]
+    otherwise: tuple[Statement, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """``for NAME in words``: the body once for every word."""
+
+    name: str
+    words: tuple[Text, ...]
+    body: tuple[Statement, ...]
+
+
+Statement = Assign | Output | Choice | Loop
+
+
+def parse(text: str, *, file: str) -> tuple[Statement, ...]:
+    """Parse a script; raises ConfigError with the line for what is no shell syntax."""
+    data = text.encode()
+    if len(data) > MAX_BYTES:
+        msg = f"{file}: longer than {MAX_BYTES} bytes"
+        raise ConfigError(msg)
+    if len(data) != len(text):  # the grammar counts bytes, everybody else characters
+        data = "".join(c if c.isascii() else "?" for c in text).encode()
+    root = _parser().parse(data).root_node
+    wrong = _first_error(root)
+    if wrong is not None:
+        msg = f"{file}: line {wrong.start_point.row + 1}: not understood as a shell script"
+        raise ConfigError(msg, hint="correct the line, or report it with the line's text")
+    return _Reader(text, file).block(root, 0)
+
+
+@cache
+def _parser() -> tree_sitter.Parser:
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+
+
+def _first_error(root: Node) -> Node | None:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.is_error or node.is_missing:
+            return node
+        if node.has_error:
+            waiting += reversed(node.children)
+    return None
+
+
+class _Reader:
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self._file = file
+
+    def block(self, node: Node, depth: int) -> tuple[Statement, ...]:
+        if depth > MAX_DEPTH:
+            msg = f"{self._file}: line {node.start_point.row + 1}: nested too deeply"
+            raise ConfigError(msg)
+        return tuple(s for child in node.named_children for s in self._statement(child, depth + 1))
+
+    def _statement(self, node: Node, depth: int) -> tuple[Statement, ...]:
+        found: tuple[Statement, ...] = ()
+        match node.type:
+            case "variable_assignment":
+                found = self._assignment(node)
+            case "redirected_statement":
+                found = self._output(node)
+            case "if_statement":
+                found = (self._choice(node, depth),)
+            case "for_statement":
+                found = self._loop(node, depth)
+            case "declaration_command" | "list" | "compound_statement" | "subshell":
+                found = self.block(node, depth)
+        return found
+
+    def _piece(self, start: int, end: int) -> Text:
+        return Text(file=self._file, start=start, raw=self._text[start:end])
+
+    def _value(self, node: Node) -> Text:
+        """Return the text of a value without its quotes or parentheses."""
+        enclosed = node.type in {"string", "raw_string", "array"}
+        inset = 1 if enclosed else 0
+        return self._piece(node.start_byte + inset, node.end_byte - inset)
+
+    def _assignment(self, node: Node) -> tuple[Statement, ...]:
+        name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        if name is None or name.type != "variable_name":
+            return ()
+        appends = any(child.type == "+=" for child in node.children)
+        nothing = self._piece(node.end_byte, node.end_byte)
+        text = self._value(value) if value is not None else nothing
+        return (Assign(name=self._raw(name), value=text, appends=appends),)
+
+    def _raw(self, node: Node) -> str:
+        return self._text[node.start_byte : node.end_byte]
+
+    def _output(self, node: Node) -> tuple[Statement, ...]:
+        """Read what a command writes to its last redirection; the first one has the words."""
+        document = next((n for n in _below(node) if n.type == "heredoc_redirect"), None)
+        targets = [n for n in _below(node) if n.type == "file_redirect" and _writes(n)]
+        if not targets:
+            return ()
+        target = targets[-1].child_by_field_name("destination") or targets[-1].named_children[-1]
+        command = next((n for n in _below(node) if n.type == "command_name"), None)
+        name = self._raw(command) if command is not None else ""
+        if document is not None:
+            words = self._document(document, is_first_only=name == _FIRST_WORD_ONLY)
+        elif name in _WRITERS:
+            arguments = next(n for n in _below(node) if n.type == "command").named_children[1:]
+            words = tuple(word for n in arguments for word in self._value(n).words())
+        else:
+            return ()
+        appends = any(child.type == ">>" for child in targets[-1].children)
+        return (Output(path=self._raw(target).strip("\"'"), words=words, appends=appends),)
+
+    def _document(self, node: Node, *, is_first_only: bool) -> tuple[Text, ...]:
+        body = next((n for n in node.children if n.type == "heredoc_body"), None)
+        if body is None:
+            return ()
+        start = self._text.rfind("\n", 0, body.start_byte) + 1  # the grammar leaves out the indent
+        end = next((n.start_byte for n in node.children if n.type == "heredoc_end"), body.end_byte)
+        piece = self._piece(start, end)
+        return tuple(piece.first_words() if is_first_only else piece.words())
+
+    def _choice(self, node: Node, depth: int) -> Choice:
+        branches = [self._branch(node, depth)]
+        otherwise: tuple[Statement, ...] = ()
+        for child in node.named_children:
+            if child.type == "elif_clause":
+                branches.append(self._branch(child, depth))
+            elif child.type == "else_clause":
+                otherwise = self.block(child, depth)
+        return Choice(branches=tuple(branches), otherwise=otherwise, line=node.start_point.row + 1)
+
+    def _branch(self, node: Node, depth: int) -> tuple[Condition, tuple[Statement, ...]]:
+        """Split a clause at ``then``: before it the condition, behind it the statements."""
+        then = next(i for i, child in enumerate(node.children) if child.type == "then")
+        tests = [child for child in node.children[:then] if child.is_named]
+        condition = self._condition(tests[0], 0) if len(tests) == 1 else None
+        body = [
+            child
+            for child in node.children[then + 1 :]
+            if child.is_named and child.type not in {"elif_clause", "else_clause"}
+        ]
+        return condition, tuple(s for child in body for s in self._statement(child, depth + 1))
+
+    def _condition(self, node: Node, depth: int) -> Condition:
+        if depth > MAX_DEPTH:
+            return None
+        inner = [child for child in node.children if child.is_named]
+        match node.type:
+            case "test_command" | "parenthesized_expression" if len(inner) == 1:
+                return self._condition(inner[0], depth + 1)
+            case "negated_command":
+                return Junction(operator="!", parts=(self._condition(inner[0], depth + 1),))
+            case "list" | "binary_expression":
+                return self._joined(node, inner, depth)
+            case "unary_expression":
+                return self._unary(node, inner, depth)
+            case _:
+                return None
+
+    def _joined(self, node: Node, inner: list[Node], depth: int) -> Condition:
+        operator = next((c.type for c in node.children if not c.is_named), "")
+        if not operator:
+            operator = next((self._raw(c) for c in inner if c.type == "test_operator"), "")
+            inner = [c for c in inner if c.type != "test_operator"]
+        if len(inner) != 2:  # noqa: PLR2004 - left and right
+            return None
+        if operator in {"&&", "||", "-a", "-o"}:
+            parts = tuple(self._condition(child, depth + 1) for child in inner)
+            return Junction(operator="&&" if operator in {"&&", "-a"} else "||", parts=parts)
+        if operator in {"=", "==", "!="}:
+            left, right = (self._value(child).raw for child in inner)
+            return Test(left=left, operator="!=" if operator == "!=" else "=", right=right)
+        return None
+
+    def _unary(self, node: Node, inner: list[Node], depth: int) -> Condition:
+        if node.children and node.children[0].type == "!":
+            return Junction(operator="!", parts=(self._condition(inner[-1], depth + 1),))
+        operator = self._raw(inner[0])
+        if operator not in _TEST_WORDS or len(inner) != 2:  # noqa: PLR2004 - operator, operand
+            return None
+        is_empty = Test(left=self._value(inner[1]).raw, operator="=", right="")
+        return is_empty if operator == "-z" else Junction(operator="!", parts=(is_empty,))
+
+    def _loop(self, node: Node, depth: int) -> tuple[Statement, ...]:
+        name, body = node.child_by_field_name("variable"), node.child_by_field_name("body")
+        if name is None or body is None:
+            return ()
+        values = node.children_by_field_name("value")
+        words = tuple(word for value in values for word in self._value(value).words())
+        return (Loop(name=self._raw(name), words=words, body=self.block(body, depth)),)
+
+
+def _below(node: Node) -> Iterator[Node]:
+    """Yield the nodes below one, in the order of the text; nested scripts are left out."""
+    for child in node.children:
+        yield child
+        if child.type != "command_substitution":
+            yield from _below(child)
+
+
+def _writes(redirect: Node) -> bool:
+    """Whether ``>`` or ``>>`` of standard output."""
+    signs = {child.type for child in redirect.children}
+    return bool(signs & {">", ">>"}) and not any(
+        child.type == "file_descriptor" and child.text != b"1" for child in redirect.children
+    )
