@@ -31,6 +31,8 @@ class Bump:
     moves: Mapping[str, tuple[str, str]]
     charts: Mapping[str, str]
     lists: Mapping[str, tuple[str, ...]]
+    variables: Mapping[str, str]
+    script_variables: Mapping[str, str]
     removed: Mapping[str, tuple[str, ...]]
     added: Mapping[str, tuple[str, ...]]
 
@@ -49,6 +51,8 @@ class Bump:
                 kube_version=record["kubernetes_version"],
                 moves={name: (old, new) for name, (old, new) in record["charts"].items()},
                 charts=before["charts"],
+                variables=before["version_variables"],
+                script_variables=before["script_variables"],
                 lists={name: tuple(each) for name, each in before["lists"].items()},
                 removed={name: tuple(each["removed"]) for name, each in images.items()},
                 added={name: tuple(each["added"]) for name, each in images.items()},

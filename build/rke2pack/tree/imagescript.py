@@ -30,6 +30,8 @@ ARCHITECTURES = ("amd64", "arm64")
 COMMUNITY, PRIME = "community", "prime"
 REGISTRIES = {COMMUNITY: "docker.io", PRIME: "registry.example.com"}
 MAX_IMAGES = 20_000
+MAX_ASSIGNMENTS = 2_000
+MAX_TEXT = 64 * 1024
 _MAX_NESTING = 30
 _LIST = re.compile(r"images-([a-z0-9][a-z0-9-]*)\.txt\Z")
 _EXPANSION = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)([^{}]*(?:\$\{[^{}]*\}[^{}]*)*)\})")
@@ -44,11 +46,17 @@ class Value:
     """What a variable holds: pieces of text, each read with the variables of its moment."""
 
     pieces: tuple[tuple[Text, Mapping[str, Value]], ...]
+    text: str | None  # the pieces in one, None where a variable in it is not known
 
     @property
     def is_many(self) -> bool:
         """Whether it stands for any number of words instead of one."""
         return len(self.pieces) != 1 or len(self.pieces[0][0].raw.split()) != 1
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it stands in a file, so that its words have places there."""
+        return all(text.file for text, _ in self.pieces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +64,14 @@ class Entry:
     """One image of a list; ``image`` is None where a variable's value is not known.
 
     ``image`` has no registry in front where the script puts its own there.
-    ``text`` is where it stands, ``scope`` what the variables were there.
+    ``text`` is where it stands, ``scope`` what the variables were there,
+    ``document`` the start of the here-document that writes it.
     """
 
     text: Text
     image: str | None
     scope: Mapping[str, Value] = field(repr=False)
+    document: int | None
 
     @property
     def repository(self) -> str:
@@ -98,6 +108,16 @@ class ImageScript:
         asked = any("REGISTRY" in name for name in _tested(self.statements))
         return (COMMUNITY, PRIME) if asked else (COMMUNITY,)
 
+    @property
+    def assumed(self) -> tuple[int, ...]:
+        """The lines of conditions that cannot be decided, in any run."""
+        runs = (
+            self.run(edition=edition, architecture=architecture)
+            for edition in self.editions
+            for architecture in ARCHITECTURES
+        )
+        return tuple(sorted({line for run in runs for line in run.assumed}))
+
     def run(self, *, edition: str, architecture: str) -> Run:
         """Follow the script; a condition that cannot be decided counts as met, and is told."""
         given = {"REGISTRY": REGISTRIES[edition], "GOOS": "linux"}
@@ -123,18 +143,19 @@ def variables(text: str, *, file: str) -> dict[str, Value]:
 
 def constant(text: str) -> Value:
     """Return a value that stands in no file."""
-    return Value(pieces=((Text(file="", start=0, raw=text), {}),))
+    return Value(pieces=((Text(file="", start=0, raw=text), {}),), text=text)
 
 
-def scalar(raw: str, scope: Mapping[str, Value], depth: int = 0) -> str | None:
-    """Fill in the variables of one word; None where one of them is not known."""
-    if depth > _MAX_NESTING or "$(" in raw or "`" in raw:
+def scalar(raw: str, scope: Mapping[str, Value]) -> str | None:
+    """Fill in the variables of one word; None where one is not known, or it gets too long."""
+    if "$(" in raw or "`" in raw:
         return None
     parts: list[str] = []
-    last = 0
+    last = length = 0
     for found in _EXPANSION.finditer(raw):
-        value = _expanded(found, scope, depth + 1)
-        if value is None:
+        value = _expanded(found, scope)
+        length += len(value or "")
+        if value is None or length > MAX_TEXT:
             return None
         parts += (raw[last : found.start()], value)
         last = found.end()
@@ -142,21 +163,18 @@ def scalar(raw: str, scope: Mapping[str, Value], depth: int = 0) -> str | None:
     return None if "$" in rest else "".join((*parts, rest)).replace('"', "")
 
 
-def text_of(name: str, scope: Mapping[str, Value], depth: int = 0) -> str | None:
+def text_of(name: str, scope: Mapping[str, Value]) -> str | None:
     """Return a variable's value as one text; None where it is not known."""
     value = scope.get(name)
-    if value is None:
-        return None
-    texts = [scalar(text.raw, own, depth + 1) for text, own in value.pieces]
-    return None if None in texts else " ".join(text or "" for text in texts)
+    return value.text if value is not None else None
 
 
-def _expanded(found: re.Match[str], scope: Mapping[str, Value], depth: int) -> str | None:
+def _expanded(found: re.Match[str], scope: Mapping[str, Value]) -> str | None:
     name, operation = found[1] or found[2], found[3] or ""
-    value = text_of(name, scope, depth)
+    value = text_of(name, scope)
     default = _DEFAULT.match(operation)
     if default is not None:
-        return value or scalar(default[1], scope, depth)
+        return value or scalar(default[1], scope)
     if value is None or not operation:
         return value
     swap, cut = _SWAP.match(operation), _CUT.match(operation)
@@ -195,6 +213,8 @@ class _Walk:
         self.assumed: list[int] = []
         self._given = given
         self._count = 0
+        self._assigned = 0
+        self._now: dict[str, Value] | None = None
 
     def block(self, statements: tuple[Statement, ...]) -> None:
         for statement in statements:
@@ -212,9 +232,31 @@ class _Walk:
         if assign.name in self._given:
             return
         before = self.scope.get(assign.name) if assign.appends else None
-        scope = dict(self.scope)
-        own = ((assign.value, scope),)
-        self.scope[assign.name] = Value(pieces=(*(before.pieces if before else ()), *own))
+        scope = self._moment()
+        text = scalar(assign.value.raw, scope)
+        pieces: tuple[tuple[Text, Mapping[str, Value]], ...] = ((assign.value, scope),)
+        if before is not None:
+            between = " " if assign.is_array else ""
+            is_known = before.text is not None and text is not None
+            text = f"{before.text}{between}{text}" if is_known else None
+            pieces = (*before.pieces, *pieces)
+        if text is not None and len(text) > MAX_TEXT:
+            text = None
+        self._set(assign.name, Value(pieces=pieces, text=text))
+
+    def _set(self, name: str, value: Value) -> None:
+        self._assigned += 1
+        if self._assigned > MAX_ASSIGNMENTS:
+            msg = f"{self.file}: assigns variables more than {MAX_ASSIGNMENTS} times"
+            raise ConfigError(msg)
+        self.scope[name] = value
+        self._now = None
+
+    def _moment(self) -> dict[str, Value]:
+        """Return the variables as they are now, for what is read later."""
+        if self._now is None:
+            self._now = dict(self.scope)
+        return self._now
 
     def _write(self, output: Output) -> None:
         path = scalar(output.path, self.scope) or output.path
@@ -224,15 +266,19 @@ class _Walk:
         entries = self.lists.setdefault(named[1], [])
         if not output.appends:
             entries.clear()
-        scope = dict(self.scope)
+        scope = self._moment()
         for word in output.words:
-            entries += self._entries(word, scope, 0)
+            found = self._entries(word, scope, 0)
+            entries += (replace(entry, document=output.document) for entry in found)
 
     def _entries(self, word: Text, scope: Mapping[str, Value], depth: int) -> Iterator[Entry]:
         """Yield the images that a word stands for: itself, or what its variable lists."""
+        word = _unquoted(word)
+        if word.raw in {"", "\\"}:  # the line goes on behind it
+            return
         whole = _WHOLE.match(word.raw)
         value = scope.get(whole[1] or whole[2]) if whole else None
-        if value is not None and (value.is_many or _WHOLE.match(value.pieces[0][0].raw)):
+        if value is not None and value.is_written:
             self._check_size(depth)
             for text, own in value.pieces:
                 for inner in text.words():
@@ -244,7 +290,9 @@ class _Walk:
         registry = text_of("REGISTRY", scope)
         if image is not None and registry is not None:
             image = image.removeprefix(f"{registry}/")
-        yield Entry(text=word, image=image, scope=scope)
+        if image is not None and len(image.split()) != 1:  # a loop's variable inside a word
+            image = None
+        yield Entry(text=word, image=image, scope=scope, document=None)
 
     def _check_size(self, depth: int) -> None:
         if depth > _MAX_NESTING or self._count > MAX_IMAGES:
@@ -255,12 +303,15 @@ class _Walk:
         is_decided = True
         for condition, body in choice.branches:
             holds = self._holds(condition)
-            if holds is None:
-                self._assume(body, choice.line)
-                is_decided = False
-            elif holds:
+            if holds is False:
+                continue
+            if holds and is_decided:
                 self.block(body)
                 return
+            self._assume(body, choice.line)
+            if holds:
+                return
+            is_decided = False
         if is_decided:
             self.block(choice.otherwise)
         else:
@@ -268,7 +319,7 @@ class _Walk:
 
     def _assume(self, body: tuple[Statement, ...], line: int) -> None:
         """Follow a branch that may or may not be taken; it takes nothing away from a list."""
-        if any(isinstance(statement, Output) for statement in _flat(body)):
+        if any(isinstance(statement, Output | Assign) for statement in _flat(body)):
             self.assumed.append(line)
         self.block(_appending(body))
 
@@ -287,10 +338,18 @@ class _Walk:
         return None
 
     def _loop(self, loop: Loop) -> None:
-        scope = dict(self.scope)
+        scope = self._moment()
         pieces = tuple((word, scope) for word in loop.words)
-        self.scope[loop.name] = Value(pieces=pieces)
+        texts = [scalar(word.raw, scope) for word in loop.words]
+        text = None if None in texts else " ".join(each or "" for each in texts)
+        self._set(loop.name, Value(pieces=pieces, text=text))
         self.block(_appending(loop.body))
+
+
+def _unquoted(word: Text) -> Text:
+    if len(word.raw) > 1 and word.raw[0] == word.raw[-1] and word.raw[0] in "\"'":
+        return Text(file=word.file, start=word.start + 1, raw=word.raw[1:-1])
+    return word
 
 
 def _joined(operator: str, results: list[bool | None]) -> bool | None:
@@ -312,7 +371,18 @@ def _flat(statements: tuple[Statement, ...]) -> Iterator[Statement]:
 
 
 def _appending(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    return tuple(
-        replace(statement, appends=True) if isinstance(statement, Output) else statement
-        for statement in statements
-    )
+    """Return statements of which none takes away what a list has."""
+    return tuple(_kept(statement) for statement in statements)
+
+
+def _kept(statement: Statement) -> Statement:
+    match statement:
+        case Output():
+            return replace(statement, appends=True)
+        case Choice():
+            branches = tuple((test, _appending(body)) for test, body in statement.branches)
+            return replace(statement, branches=branches, otherwise=_appending(statement.otherwise))
+        case Loop():
+            return replace(statement, body=_appending(statement.body))
+        case Assign():
+            return statement

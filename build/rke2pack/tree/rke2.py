@@ -91,11 +91,12 @@ class Rke2Tree(Tree):
 
     def is_private(self, variable: str) -> bool:
         """Whether no other file of the checkout's build uses a variable of version.sh."""
-        return not any(
-            variable in files.read_text(path)
-            for path in self._build_files()
-            if path.stat().st_size <= _MAX_SCRIPT
-        )
+        name = variable.encode()
+        for path in self._build_files():
+            with files.reported("read", path):
+                if name in path.read_bytes():
+                    return False
+        return True
 
     def _build_files(self) -> Iterator[Path]:
         for pattern in ("scripts/*", "Dockerfile*", "Makefile", ".github/workflows/*"):

@@ -11,29 +11,33 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rke2pack.errors import ValidationError
-from rke2pack.tree.imagescript import ARCHITECTURES, ImageScript, Value, scalar
+from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.tree.imagescript import ARCHITECTURES, Entry, ImageScript, Value, scalar
 from rke2pack.tree.imagescript import variables as read_variables
+from rke2pack.tree.scriptlines import REGISTRY, Edit, Line
 from rke2pack.tree.shell import Text
 
 Site = tuple[str, str]  # list, edition
 Key = tuple[str, int]  # file, offset
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-[^{}]*)?\})")
 _DEFAULT = re.compile(r"\$\{[A-Za-z_]\w*:?-([^${}]*)\}\Z")
-_REGISTRY = re.compile(r"\$\{?REGISTRY\}?/")
-_INDENT = "    "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """An image where it stands, and the lists (per edition) that have it from there."""
+    """An image where it stands, and the lists (per edition) that have it from there.
+
+    ``image`` is None where it is not known, or not the same in all of them.
+    ``documents`` are the here-documents that write it, by where they start.
+    """
 
     text: Text
     image: str | None
     scope: Mapping[str, Value]
     sites: frozenset[Site]
+    documents: frozenset[int] = frozenset()
 
     @property
     def key(self) -> Key:
@@ -42,8 +46,12 @@ class Place:
 
     @property
     def repository(self) -> str:
-        """The image without its tag; empty where the image is not known."""
-        return (self.image or "").rpartition(":")[0]
+        """The image without its tag, which may be unknown; empty where it is not known."""
+        if self.image is not None:
+            return self.image.rpartition(":")[0]
+        colon = _tag_start(self.text.raw)
+        bare = self.text.raw[: colon - 1] if colon is not None else ""
+        return scalar(REGISTRY.sub("", bare, count=1), self.scope) or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +92,29 @@ def places(script: ImageScript) -> tuple[Place, ...]:
             run = script.run(edition=edition, architecture=architecture)
             for name, entries in run.lists.items():
                 for entry in entries:
-                    key = (entry.text.file, entry.text.start)
-                    sites = found[key].sites if key in found else frozenset[Site]()
-                    found[key] = Place(
-                        text=entry.text,
-                        image=entry.image,
-                        scope=entry.scope,
-                        sites=sites | {(name, edition)},
-                    )
+                    place = _place(entry, (name, edition))
+                    before = found.get(place.key)
+                    found[place.key] = place if before is None else _both(before, place)
     return tuple(found.values())
+
+
+def _place(entry: Entry, site: Site) -> Place:
+    return Place(
+        text=entry.text,
+        image=entry.image,
+        scope=entry.scope,
+        sites=frozenset({site}),
+        documents=frozenset() if entry.document is None else frozenset({entry.document}),
+    )
+
+
+def _both(one: Place, other: Place) -> Place:
+    return replace(
+        one,
+        image=one.image if one.image == other.image else None,
+        sites=one.sites | other.sites,
+        documents=one.documents | other.documents,
+    )
 
 
 def edited(
@@ -104,6 +126,7 @@ def edited(
     alone. Raises ValidationError where no edit gives just what is wanted.
     """
     known = {place.key: place for place in sources.places()}
+    _refuse_shared(sources, change, is_private)
     wanted = _expected(known, change)
     base = [*_insertions(known, sources, change), *_deletions(known, sources, change)]
     moves = [_Move(known[key], image) for key, image in change.images.items() if image is not None]
@@ -122,12 +145,21 @@ def edited(
     return {file: text for file, text in result.texts.items() if text != sources.texts[file]}
 
 
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    file: str
-    start: int
-    end: int
-    new: str
+def _refuse_shared(sources: Sources, change: Change, is_private: Callable[[str], bool]) -> None:
+    """Raise for a whole image in a variable of version.sh that is not for build-images alone."""
+    keys = (*change.images, *(key for key, _ in change.added))
+    for key in (key for key in keys if key[0] == sources.version):
+        values = read_variables(sources.texts[sources.version], file=sources.version)
+        names = [n for n, v in values.items() if any(_within(key, text) for text, _ in v.pieces)]
+        shared = next((name for name in names if not is_private(name)), None)
+        if shared is not None:
+            where = f"{key[0]}: line {_line(sources, key)}"
+            msg = f"{where}: {shared} is used elsewhere too, it does not move with a chart"
+            raise ValidationError(msg, hint="edit it by hand, then run 'rke2pack audit'")
+
+
+def _within(key: Key, text: Text) -> bool:
+    return key[0] == text.file and text.start <= key[1] < text.end
 
 
 class _Move:
@@ -135,17 +167,17 @@ class _Move:
 
     def __init__(self, place: Place, image: str) -> None:
         self.place = place
-        self.text = _unfolded(place)
+        self.text = _default(place.text) or place.text
         repository, _, self.tag = image.rpartition(":")
         colon = _tag_start(self.text.raw)
-        prefix = _REGISTRY.match(self.text.raw)
+        prefix = REGISTRY.match(self.text.raw)
         is_same = repository == place.repository and colon is not None
         self.start = self.text.start + (colon or 0) if is_same else self.text.start
         self.literal = self.tag if is_same else f"{prefix[0] if prefix else ''}{image}"
         self.old = self.text.raw[colon:] if is_same else ""
 
-    def edit(self) -> _Edit:
-        return _Edit(self.text.file, self.start, self.text.end, self.literal)
+    def edit(self) -> Edit:
+        return Edit(self.text.file, self.start, self.text.end, self.literal)
 
     def variable(self) -> tuple[str, Text, str] | None:
         """Return the tag's one variable: its name, where its value stands, its new value."""
@@ -179,7 +211,7 @@ def _by_variable(moves: Iterable[_Move], is_private: Callable[[str], bool]) -> d
 
 
 def _applied(
-    sources: Sources, base: list[_Edit], moves: list[_Move], chosen: Mapping[Key, str]
+    sources: Sources, base: list[Edit], moves: list[_Move], chosen: Mapping[Key, str]
 ) -> Sources:
     edits = list(base)
     for move in moves:
@@ -189,7 +221,7 @@ def _applied(
             edits.append(move.edit())
         else:
             new = chosen[region.file, region.start]
-            edits.append(_Edit(region.file, region.start, region.end, new))
+            edits.append(Edit(region.file, region.start, region.end, new))
     texts = dict(sources.texts)
     for edit in sorted(dict.fromkeys(edits), key=lambda e: (e.start, e.end), reverse=True):
         text = texts[edit.file]
@@ -198,7 +230,11 @@ def _applied(
 
 
 def _gives(sources: Sources, wanted: Mapping[Site, Counter[str]]) -> bool:
-    return _content(sources.places()) == wanted
+    try:
+        found = sources.places()
+    except ConfigError:  # an edit that leaves no script
+        return False
+    return _content(found) == wanted
 
 
 def _content(found: Iterable[Place]) -> dict[Site, Counter[str]]:
@@ -222,18 +258,6 @@ def _expected(known: Mapping[Key, Place], change: Change) -> dict[Site, Counter[
     return content
 
 
-def _unfolded(place: Place) -> Text:
-    """Return where the image itself is written: a word that is one variable stands for another."""
-    text, scope = place.text, place.scope
-    for _ in range(10):
-        found = _VARIABLE.fullmatch(text.raw)
-        value = scope.get(found[1] or found[2]) if found else None
-        if value is None or value.is_many:
-            return text
-        text, scope = value.pieces[0]
-    return text
-
-
 def _tag_start(raw: str) -> int | None:
     """Return where the tag starts: behind the last colon that no braces enclose."""
     depth = 0
@@ -251,46 +275,38 @@ def _literal(value: Value) -> Text | None:
     if value.is_many:
         return None
     text = value.pieces[0][0]
-    default = _DEFAULT.match(text.raw)
+    default = _default(text)
     if default is not None:
-        return Text(file=text.file, start=text.start + default.start(1), raw=default[1])
+        return default
     return None if "$" in text.raw or not text.file else text
 
 
-def _insertions(known: Mapping[Key, Place], sources: Sources, change: Change) -> Iterable[_Edit]:
-    """Put new images behind their neighbour, each on a line of its own, in the neighbour's form."""
+def _default(text: Text) -> Text | None:
+    """Return ``value`` of ``${NAME:-value}``."""
+    found = _DEFAULT.match(text.raw)
+    if found is None:
+        return None
+    return Text(file=text.file, start=text.start + found.start(1), raw=found[1])
+
+
+def _insertions(known: Mapping[Key, Place], sources: Sources, change: Change) -> Iterable[Edit]:
+    """Put new images behind their neighbour, in the neighbour's form."""
     behind: dict[Key, list[str]] = {}
     for key, image in change.added:
         behind.setdefault(key, []).append(image)
     for key, images in behind.items():
-        text = known[key].text
-        before = _line_before(sources, text)
-        indent = before if not before.strip() else _INDENT
-        prefix = _REGISTRY.match(text.raw)
-        lines = (f"\n{indent}{prefix[0] if prefix else ''}{image}" for image in images)
-        yield _Edit(text.file, text.end, text.end, "".join(lines))
+        yield _on_line(known, sources, key).added(images)
 
 
-def _deletions(known: Mapping[Key, Place], sources: Sources, change: Change) -> Iterable[_Edit]:
+def _deletions(known: Mapping[Key, Place], sources: Sources, change: Change) -> Iterable[Edit]:
     for key, image in change.images.items():
-        if image is not None:
-            continue
-        text = known[key].text
-        whole = sources.texts[text.file]
-        line_end = whole.find("\n", text.end)
-        rest = whole[text.end : line_end if line_end >= 0 else len(whole)]
-        before = _line_before(sources, text)
-        if before.strip():
-            yield _Edit(text.file, text.start - (before[-1:] == " "), text.end, "")
-        elif rest.strip():  # a closing quote behind it stays, on the line before
-            yield _Edit(text.file, max(text.start - len(before) - 1, 0), text.end, "")
-        else:
-            yield _Edit(text.file, text.start - len(before), text.end + len(rest) + 1, "")
+        if image is None:
+            yield _on_line(known, sources, key).removed()
 
 
-def _line_before(sources: Sources, text: Text) -> str:
-    whole = sources.texts[text.file]
-    return whole[whole.rfind("\n", 0, text.start) + 1 : text.start]
+def _on_line(known: Mapping[Key, Place], sources: Sources, key: Key) -> Line:
+    others = [start for file, start in known if file == key[0]]
+    return Line(sources.texts[key[0]], known[key].text, others)
 
 
 def _line(sources: Sources, key: Key) -> int:

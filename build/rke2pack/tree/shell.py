@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -63,15 +63,20 @@ class Assign:
     name: str
     value: Text
     appends: bool
+    is_array: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Words that go to a file: a here-document, or what echo and printf are given."""
+    """Words that go to a file: a here-document, or what echo and printf are given.
+
+    ``document`` is where the here-document starts, None for echo and printf.
+    """
 
     path: str
     words: tuple[Text, ...]
     appends: bool
+    document: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +182,15 @@ class _Reader:
         return Text(file=self._file, start=start, raw=self._text[start:end])
 
     def _value(self, node: Node) -> Text:
-        """Return the text of a value without its quotes or parentheses."""
+        """Return the text of a value without its quotes or parentheses, comments as blanks."""
         enclosed = node.type in {"string", "raw_string", "array"}
         inset = 1 if enclosed else 0
-        return self._piece(node.start_byte + inset, node.end_byte - inset)
+        text = self._piece(node.start_byte + inset, node.end_byte - inset)
+        for comment in (child for child in node.named_children if child.type == "comment"):
+            start, end = (at - text.start for at in (comment.start_byte, comment.end_byte))
+            blank = " " * (end - start)
+            text = replace(text, raw=f"{text.raw[:start]}{blank}{text.raw[end:]}")
+        return text
 
     def _assignment(self, node: Node) -> tuple[Statement, ...]:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
@@ -189,7 +199,8 @@ class _Reader:
         appends = any(child.type == "+=" for child in node.children)
         nothing = self._piece(node.end_byte, node.end_byte)
         text = self._value(value) if value is not None else nothing
-        return (Assign(name=self._raw(name), value=text, appends=appends),)
+        is_array = value is not None and value.type == "array"
+        return (Assign(name=self._raw(name), value=text, appends=appends, is_array=is_array),)
 
     def _raw(self, node: Node) -> str:
         return self._text[node.start_byte : node.end_byte]
@@ -206,12 +217,25 @@ class _Reader:
         if document is not None:
             words = self._document(document, is_first_only=name == _FIRST_WORD_ONLY)
         elif name in _WRITERS:
-            arguments = next(n for n in _below(node) if n.type == "command").named_children[1:]
-            words = tuple(word for n in arguments for word in self._value(n).words())
+            words = tuple(self._arguments(next(n for n in _below(node) if n.type == "command")))
         else:
             return ()
         appends = any(child.type == ">>" for child in targets[-1].children)
-        return (Output(path=self._raw(target).strip("\"'"), words=words, appends=appends),)
+        return (
+            Output(
+                path=self._raw(target).strip("\"'"),
+                words=words,
+                appends=appends,
+                document=document.start_byte if document is not None else None,
+            ),
+        )
+
+    def _arguments(self, command: Node) -> Iterator[Text]:
+        """Yield what echo or printf writes: its words without options and printf's format."""
+        arguments = [self._value(node) for node in command.named_children[1:]]
+        if arguments and (arguments[0].raw.startswith("-") or "%" in arguments[0].raw):
+            del arguments[0]
+        yield from (word for each in arguments for word in each.words())
 
     def _document(self, node: Node, *, is_first_only: bool) -> tuple[Text, ...]:
         body = next((n for n in node.children if n.type == "heredoc_body"), None)

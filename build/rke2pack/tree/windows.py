@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rke2pack import files
-from rke2pack.finding import Finding
+from rke2pack.finding import Finding, Severity
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.version import ChartVersion
 
@@ -58,31 +58,32 @@ def _moved(text: str, program: str, version: str) -> tuple[str, list[Finding]]:
         rf"^(?P<head>[ \t]*(?:ENV|ARG)[ \t]+{program}_VERSION[= ][ \t]*\"?)(?P<value>[^\s\"]+)",
         re.MULTILINE,
     )
-    found = assignment.search(text)
-    if found is None or found["value"] == version:
+    places = [f for f in assignment.finditer(text) if f["value"] != version]
+    if not places:
         return text, []
-    line = text.count("\n", 0, found.start()) + 1
     sums = [
         each
         for each in re.findall(rf"^[ \t]*(?:ENV|ARG)[ \t]+({program}\w*)[= ]", text, re.MULTILINE)
         if _CHECKSUM.search(each)
     ]
     if sums:
-        return text, [
-            Finding(
-                severity="warning",
-                check="windows-version",
-                subject=f"{NAME}, line {line}",
-                expected=f"{program}_VERSION {version} with a new {', '.join(sums)}",
-                got=f"{found['value']}; the checksum needs the archive, change both by hand",
-            )
-        ]
-    return text[: found.start("value")] + version + text[found.end("value") :], [
-        Finding(
-            severity="info",
-            check="windows-version",
-            subject=f"{NAME}, line {line}",
-            expected=f"{program}_VERSION {version}",
-            got=f"{found['value']}, moved along",
-        )
-    ]
+        by_hand = f"{program}_VERSION {version} with a new {', '.join(sums)}"
+        why = "the checksum needs the archive, change both by hand"
+        return text, [_finding("warning", text, found, by_hand, why) for found in places]
+    wanted = f"{program}_VERSION {version}"
+    findings = [_finding("info", text, found, wanted, "moved along") for found in places]
+    for found in reversed(places):
+        text = text[: found.start("value")] + version + text[found.end("value") :]
+    return text, findings
+
+
+def _finding(
+    severity: Severity, text: str, found: re.Match[str], expected: str, what: str
+) -> Finding:
+    return Finding(
+        severity=severity,
+        check="windows-version",
+        subject=f"{NAME}, line {text.count(chr(10), 0, found.start('value')) + 1}",
+        expected=expected,
+        got=f"{found['value']}{'; ' if severity == 'warning' else ', '}{what}",
+    )
