@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -20,17 +21,24 @@ nox.options.sessions = ["lint", "tests"]
 
 WORDS = {
     "bump": "CHART VERSION: resolve, verify, rewrite versions, manifest and lists, explain it.",
+    "propose": "BRANCH...: push what bump --lines made, open pull requests.",
+    "audit": "Compare the lists of a rancher/rke2 checkout with what its charts need.",
     "charts": "Build the HelmChart manifests with chartContent into dist/charts/.",
     "images": "Regenerate images.txt and the lists per component and architecture, or --check.",
     "diff": "CHART OLD NEW: what changes between two versions of a chart, and for whom.",
     "pull": "[IMAGE]...: images from registries or the docker engine into the verified store.",
     "mirror": "TARGET [IMAGE]...: images from registries, store or archives to another registry.",
     "airgap": "Build the archives, lists and checksums in dist/artifacts/ from the image store.",
+    "plan": "--shards N: the work split by bytes into jobs, for a matrix of GitHub Actions.",
+    "merge": "DIR...: what the shards of airgap have made, as one run would have made it.",
     "serve": "[ARCHIVE]...: a read-only registry and chart repository over the store or archives.",
     "delta": "OLD NEW: an archive with only what changed, for nodes that have OLD.",
     "verify": "FILE...: prove archives, release folders and deltas from their own bytes.",
+    "release": "TAG: a release in one folder, with SBOM, provenance, signatures; --publish it.",
+    "changelog": "FROM TO: what differs between two trees or tags, charts with their meaning.",
     "validate": "Check the bundled charts against every row of the support matrix.",
-    "cache": "gc|verify|stats: look after the image store.",
+    "report": "One self-contained HTML page of the release into dist/report.html.",
+    "cache": "gc|verify|stats|push|pull: look after the image store, or let it travel.",
     "lab": "Everything on this machine with no network: embedded chart repository, small charts.",
 }
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
@@ -142,6 +150,16 @@ def kind(session: nox.Session) -> None:
     """Run the tests with a real cluster; what is missing for it, each of them says."""
     install(session, "tests", "helm")
     session.run("pytest", *(session.posargs or ("tests/kind",)))
+
+
+@nox.session(default=False)
+def replay(session: nox.Session) -> None:
+    """Run upstream's recorded bumps again and print where lists differ, and why."""
+    data = Path(os.environ.get("RKE2PACK_REFERENCE_DATA", "../shared"))
+    if not (data / "replay/bumps.json").is_file():
+        session.skip(f"{data.absolute()} has no recorded bumps")
+    install(session, "tests", "helm")
+    session.run("python", "-m", "tests.upstream.table", str(data))
 
 
 @nox.session(default=False)

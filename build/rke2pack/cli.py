@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -24,21 +26,39 @@ from rke2pack.settings import Settings
 
 WORDS = {
     "airgap": "Make archives for nodes without a network, from the image store.",
+    "audit": "Compare the lists of a rancher/rke2 checkout with what its charts need.",
     "bump": "Move a bundled chart to another version: versions, manifest, lists.",
-    "cache": "Look after the image store: gc, verify, stats.",
+    "cache": "Look after the image store, or let it travel: gc, verify, stats, push, pull.",
+    "changelog": "Tell what differs between two trees or tags.",
     "charts": "Build the HelmChart manifests with chartContent.",
     "delta": "Make an archive with only what changed between two.",
     "diff": "Explain what changes between two versions of a chart.",
     "images": "Lists of images: regenerate, check, lock, and verify in their registries.",
     "lab": "Show everything on this machine, without a network.",
+    "merge": "Put together what the shards of airgap have made.",
     "mirror": "Copy images into another registry, digests kept.",
+    "plan": "Split the work into shards, for a matrix of jobs.",
+    "propose": "Push branches of bump --lines and open pull requests.",
     "pull": "Bring images into the image store, verified.",
+    "release": "Put a release into one folder, described and signed; and publish it.",
+    "report": "Make one page to look at: sizes, images, changes, checks, history.",
     "serve": "Serve images and charts, read-only, as a registry and a chart repository.",
     "validate": "Check the bundled charts against the rows of the support matrix.",
     "verify": "Prove archives and release folders from their own bytes.",
 }
-EXIT_INTERRUPTED = 130
 EXIT_BUG = 70
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class _EndedError(KeyboardInterrupt):
+    """Somebody else than Ctrl-C ends the run: a CI service, a closed terminal.
+
+    As KeyboardInterrupt it passes everything that catches errors, and clears up as that does.
+    """
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self.number = number
 
 
 class _Words(click.Group):
@@ -92,14 +112,21 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code that docs/errors.md lists."""
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    raise _EndedError(signal.Signals(number))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     app = App(
         is_github=os.environ.get("GITHUB_ACTIONS") == "true",
-        default_cache_dir=_default_cache_dir(),
+        default_cache_dir=_default_cache_dir,
         open_lab=_open_lab,
         environment=os.environ,
     )
@@ -113,14 +140,14 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as exc:
         _tell_wrong_call(exc, _console(context, arguments, app))
         return ConfigError.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("interrupted\n")
-        _console(context, arguments, app).failure("Interrupted", EXIT_INTERRUPTED, "interrupted")
-        return EXIT_INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as exc:
+        return _interrupted(_console(context, arguments, app), exc)
     except PackError as exc:
         _console(context, arguments, app).error(exc)
         return exc.exit_code
     except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug, shown whole
+        import traceback  # noqa: PLC0415 - not for what goes well
+
         traceback.print_exc()
         sys.stderr.write(
             "error: this is a bug in rke2pack; please report it with the lines above\n"
@@ -128,6 +155,15 @@ def run(arguments: list[str]) -> int:
         _console(context, arguments, app).failure("Bug", EXIT_BUG, f"{type(exc).__name__}: {exc}")
         return EXIT_BUG
     return 0
+
+
+def _interrupted(console: Console, exc: BaseException) -> int:
+    """Say what ended the run, and return 128 and the signal's number as shells do."""
+    number = exc.number if isinstance(exc, _EndedError) else signal.SIGINT
+    said = "interrupted" if number == signal.SIGINT else f"ended by {number.name}"
+    sys.stderr.write(f"{said}\n")
+    console.failure("Interrupted", 128 + number, said)
+    return 128 + number
 
 
 def _tell_wrong_call(exc: click.ClickException, console: Console) -> None:

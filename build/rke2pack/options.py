@@ -28,7 +28,7 @@ class App:
     """What the CLI hands to commands: made once from the environment."""
 
     is_github: bool
-    default_cache_dir: Path
+    default_cache_dir: Callable[[], Path]
     open_lab: Callable[[Settings, Console], AbstractContextManager[Settings]]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -124,7 +124,7 @@ def chart_options(function: Callable[..., None]) -> Callable[..., None]:
 
 def validate_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the common options that checks of a tree's charts need."""
-    return _with(function, (*_CHARTS, "component", "prime", "dry-run", "lab", *_TALK))
+    return _with(function, (*_CHARTS, "registry", "component", "prime", "dry-run", "lab", *_TALK))
 
 
 def image_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -137,9 +137,19 @@ def server_options(function: Callable[..., None]) -> Callable[..., None]:
     return _with(function, ("tree", "cache-dir", "lab", *_TALK))
 
 
+def local_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options that a git checkout needs."""
+    return _with(function, ("tree", "ca-file", "dry-run", *_TALK))
+
+
 def store_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the common options that the image store needs."""
     return _with(function, ("cache-dir", "dry-run", *_TALK))
+
+
+def travel_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options that a cache on its way through a registry needs."""
+    return _with(function, ("tree", "cache-dir", "ca-file", "dry-run", "lab", *_TALK))
 
 
 allow_moved_tags = click.option(
@@ -224,5 +234,5 @@ def _settings(app: App, given: dict[str, Any]) -> Settings:
     }
     names = [name for name in Settings.__dataclass_fields__ if name not in {"cache_dir", "lab"}]
     values = {name: given.pop(name) if name in given else unset[name] for name in names}
-    cache_dir = given.pop("cache_dir", None) or app.default_cache_dir
+    cache_dir = given.pop("cache_dir", None) or app.default_cache_dir()
     return Settings(cache_dir=Path(cache_dir), **values)

@@ -27,6 +27,15 @@ class Commit:
     subject: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A branch with its tip, made on top of a release line."""
+
+    name: str
+    commit: str
+    line: str
+
+
 class Checkout:
     """A git checkout that a tree lies in; what would hinder a commit shows before it."""
 
@@ -137,19 +146,49 @@ class Checkout:
         text = "".join(f"{line}\n" for line in (*lines, "prepare", "commit"))
         self._git("update-ref", "--stdin", stdin=text)
 
-    def push(self, remote: str, branches: Iterable[str], *, is_dry_run: bool) -> None:
-        """Push branches under their names, all or none; raises ToolError."""
-        dry = ["--dry-run"] if is_dry_run else []
-        specs = [f"refs/heads/{name}:refs/heads/{name}" for name in branches]
-        self._git("push", "--quiet", "--atomic", *dry, "--", remote, *specs)
+    def below(self, names: Iterable[str]) -> tuple[Branch, ...]:
+        """Return the branches of these names, and those below them, each with its release line.
 
-    def history(self, since: str, paths: Iterable[str]) -> tuple[Commit, ...]:
+        The line of ``bump/x/release-1.32`` is the longest end of the name that is a
+        branch itself, here or at a remote. Raises ConfigError.
+        """
+        heads = {head.name: str(head.commit.hexsha) for head in self._repo.heads}
+        found: dict[str, None] = {}
+        for name in names:
+            some = [head for head in heads if head == name or head.startswith(f"{name}/")]
+            if not some:
+                msg = f"{name}: no branch of this name, and none below it"
+                raise ConfigError(msg, hint="name one that 'git branch' shows")
+            found |= dict.fromkeys(sorted(some))
+        return tuple(Branch(name=n, commit=heads[n], line=self._line_of(n)) for n in found)
+
+    def _line_of(self, branch: str) -> str:
+        parts = branch.split("/")
+        remote = {ref.remote_head for each in self._repo.remotes for ref in each.refs}
+        known = {head.name for head in self._repo.heads} | remote
+        for number in range(1, len(parts)):
+            line = "/".join(parts[number:])
+            if line in known:
+                return line
+        msg = f"{branch}: its name ends in no release line"
+        raise ConfigError(msg, hint="name branches that 'rke2pack bump --lines' made")
+
+    def message(self, commit: str) -> str:
+        """Return a commit's message."""
+        return str(self._repo.commit(commit).message)
+
+    def push(self, remote: str, branches: Iterable[str]) -> None:
+        """Push branches under their names, all or none; raises ToolError."""
+        specs = [f"refs/heads/{name}:refs/heads/{name}" for name in branches]
+        self._git("push", "--quiet", "--atomic", "--", remote, *specs)
+
+    def history(self, since: str, paths: Iterable[Path]) -> tuple[Commit, ...]:
         """Return the commits after ``since`` that changed one of ``paths``, oldest first."""
         log = self._git(
             *("log", "--first-parent", "--reverse", "--format=%H %cs %s"),
-            *(f"{since}..HEAD", "--", *(str(self.top / path) for path in paths)),
+            *(f"{since}..HEAD", "--", *_absolute(paths)),
         )
-        parts = (line.split(" ", 2) for line in log.splitlines())
+        parts = (line.split(" ", 2) for line in log.split("\n") if line)
         return tuple(Commit(id=p[0], date=p[1], subject=p[2] if p[2:] else "") for p in parts)
 
     def _head(self) -> tuple[str, ...]:
@@ -263,7 +302,7 @@ class History:
 
         try:
             commit = self._repo.commit(f"{name}^{{commit}}")
-        except (git.GitError, git.BadName, ValueError, IndexError):
+        except (git.GitError, git.BadName, KeyError, ValueError, IndexError, AttributeError):
             return None
         moment = datetime.fromtimestamp(commit.committed_date, tz=UTC)
         return Revision(commit=str(commit.hexsha), moment=moment)
