@@ -14,7 +14,7 @@ from rke2pack.settings import Settings
 from rke2pack.stages.bump import lines as on_lines
 from rke2pack.stages.bump import plan as planning
 from rke2pack.stages.bump import report, writing
-from rke2pack.stages.bump.model import Plan
+from rke2pack.stages.bump.model import Plan, Wish
 from rke2pack.workspace import Workspace
 
 
@@ -80,43 +80,49 @@ def command(
     if not is_commit and lines is None and (branch or message or is_signed_off):
         msg = "--branch, --message and --signoff go with --commit or --lines"
         raise click.UsageError(msg)
+    if lines is not None and is_commit:
+        msg = "--lines commits by itself, --commit does not go with it"
+        raise click.UsageError(msg)
+    wish = Wish(
+        chart=chart,
+        version=version,
+        branch=branch,
+        message=message,
+        is_signed_off=is_signed_off,
+        moves_alone=moves_alone,
+        allows_downgrade=allows_downgrade,
+    )
     if lines is not None:
-        if is_commit:
-            msg = "--lines commits by itself, --commit does not go with it"
-            raise click.UsageError(msg)
-        wish = on_lines.Wish(
-            chart=chart,
-            version=version,
-            branch=branch or on_lines.branch_prefix(chart, version),
-            message=message,
-            is_signed_off=is_signed_off,
-            moves_alone=moves_alone,
-            allows_downgrade=allows_downgrade,
-        )
         _on_lines(settings, console, wish, lines, report_file)
-        return
-    workspace = Workspace(settings=settings)
+    else:
+        _here(Workspace(settings=settings), console, wish, report_file, is_commit=is_commit)
+
+
+def _here(
+    workspace: Workspace,
+    console: Console,
+    wish: Wish,
+    report_file: Path | None,
+    *,
+    is_commit: bool,
+) -> None:
+    is_dry_run = workspace.settings.is_dry_run
     with workspace.locked():
-        console.step(f"bump: {chart} {version} from {workspace.repository.url}")
-        entry, resolution = planning.choose(workspace, chart, version)
-        _say_choice(console, resolution, version)
+        console.step(f"bump: {wish.chart} {wish.version} from {workspace.repository.url}")
+        entry, resolution = planning.choose(workspace, wish.chart, wish.version)
+        _say_choice(console, resolution, wish.version)
         if resolution.version == entry.version:
-            console.line(f"{chart}: {entry.version} is bundled already, nothing to do")
+            console.line(f"{wish.chart}: {entry.version} is bundled already, nothing to do")
             console.document(report.nothing_to_do(entry, resolution.rule))
             return
-        plan = planning.make(
-            workspace, entry, resolution, moves_alone=moves_alone, allows_downgrade=allows_downgrade
-        )
-        checkout = writing.open_checkout(workspace, plan, branch) if is_commit else None
+        plan = planning.make(workspace, entry, resolution, wish)
+        checkout = writing.open_checkout(workspace, plan, wish.branch) if is_commit else None
         if report_file is not None:  # before the tree: a report that cannot be written stops it
             _write_report(workspace, plan, report_file)
         commit = None
-        if checkout is not None and not settings.is_dry_run:
-            text = message or report.message(plan)
-            commit = writing.commit(
-                workspace, plan, checkout, text, branch=branch, is_signed_off=is_signed_off
-            )
-        elif not settings.is_dry_run:
+        if checkout is not None and not is_dry_run:
+            commit = writing.commit(workspace, plan, checkout, wish, branch=wish.branch)
+        elif not is_dry_run:
             writing.write(workspace, plan)
     _tell(workspace, console, plan, commit)
     if report_file is not None:
@@ -124,7 +130,7 @@ def command(
 
 
 def _on_lines(
-    settings: Settings, console: Console, wish: on_lines.Wish, names: str, reports: Path | None
+    settings: Settings, console: Console, wish: Wish, names: str, reports: Path | None
 ) -> None:
     done = on_lines.run(settings, console, wish, on_lines.split(names), reports)
     on_lines.tell(console, done, is_dry_run=settings.is_dry_run)

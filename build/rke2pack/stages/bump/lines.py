@@ -16,30 +16,13 @@ from rke2pack.helm.version import Rke2Version, core_numbers
 from rke2pack.settings import Settings
 from rke2pack.stages.bump import plan as planning
 from rke2pack.stages.bump import report, writing
-from rke2pack.stages.bump.model import Plan
+from rke2pack.stages.bump.model import Plan, Wish
 from rke2pack.tree.datafiles import read
 from rke2pack.validate import matrix
 from rke2pack.vcs import Checkout
 from rke2pack.workspace import Workspace
 
 SUPPORTED = "supported"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What to do on every line; ``branch`` is what the new branches' names begin with."""
-
-    chart: str
-    version: str
-    branch: str
-    message: str | None
-    is_signed_off: bool
-    moves_alone: bool
-    allows_downgrade: bool
-
-    def branch_of(self, line: str) -> str:
-        """Return the new branch for a line."""
-        return f"{self.branch}/{line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +57,7 @@ def run(
     lines = _named(workspace, names)
     bases = {name: checkout.line(name) for name in lines}
     for name in lines:
-        checkout.refuse_branch(wish.branch_of(name))
+        checkout.refuse_branch(_branch(wish, name))
     below = settings.tree.resolve().relative_to(checkout.top)
     with contextlib.ExitStack() as stack:
         planned: list[Line] = []
@@ -120,16 +103,10 @@ def _planned(settings: Settings, wish: Wish, name: str, *, base: str, root: Path
     entry, resolution = planning.choose(workspace, wish.chart, wish.version)
     plan = None
     if resolution.version != entry.version:
-        plan = planning.make(
-            workspace,
-            entry,
-            resolution,
-            moves_alone=wish.moves_alone,
-            allows_downgrade=wish.allows_downgrade,
-        )
+        plan = planning.make(workspace, entry, resolution, wish)
     return Line(
         name=name,
-        branch=wish.branch_of(name),
+        branch=_branch(wish, name),
         base=base,
         kube_version=workspace.any_tree.kube_version,
         bundled=str(entry.version),
@@ -151,14 +128,7 @@ def _committed(settings: Settings, wish: Wish, line: Line) -> Line:
         return line
     workspace = Workspace(settings=replace(settings, tree=line.root))
     with workspace.locked():
-        commit = writing.commit(
-            workspace,
-            line.plan,
-            Checkout(line.root),
-            wish.message or report.message(line.plan),
-            branch=None,
-            is_signed_off=wish.is_signed_off,
-        )
+        commit = writing.commit(workspace, line.plan, Checkout(line.root), wish, branch=None)
     return replace(line, commit=commit)
 
 
@@ -171,9 +141,10 @@ def _together(errors: list[tuple[str, PackError]]) -> PackError:
     return first
 
 
-def branch_prefix(chart: str, version: str) -> str:
-    """Return what branches are called without ``--branch``: ranges have no place in a name."""
-    return re.sub(r"[^A-Za-z0-9._/-]+", "-", f"bump/{chart}-{version}").strip("-.")
+def _branch(wish: Wish, line: str) -> str:
+    """Return the new branch for a line; ranges of versions have no place in a name."""
+    own = re.sub(r"[^A-Za-z0-9._/-]+", "-", f"bump/{wish.chart}-{wish.version}").strip("-.")
+    return f"{wish.branch or own}/{line}"
 
 
 def split(text: str) -> tuple[str, ...]:

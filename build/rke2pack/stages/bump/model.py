@@ -15,6 +15,19 @@ from rke2pack.tree.versions import BundledChart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for on the command line; ``message`` None: the bump's own."""
+
+    chart: str
+    version: str
+    branch: str | None
+    message: str | None
+    is_signed_off: bool
+    moves_alone: bool
+    allows_downgrade: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """One chart that goes to another version, or is removed (then there is no ``new``).
 

@@ -10,7 +10,7 @@ from rke2pack.helm.chart import Chart
 from rke2pack.helm.diff import ChartDiff, diff
 from rke2pack.helm.version import ChartVersion, Resolution, resolve
 from rke2pack.stages.bump import checks, crds, images
-from rke2pack.stages.bump.model import FileChange, ListChange, Move, Plan
+from rke2pack.stages.bump.model import FileChange, ListChange, Move, Plan, Wish
 from rke2pack.tree.native import NativeTree
 from rke2pack.tree.versions import BundledChart
 from rke2pack.workspace import Workspace
@@ -30,18 +30,11 @@ def choose(workspace: Workspace, chart: str, request: str) -> tuple[BundledChart
     return entry, resolve(request, available, chart=chart)
 
 
-def make(
-    workspace: Workspace,
-    entry: BundledChart,
-    resolution: Resolution,
-    *,
-    moves_alone: bool,
-    allows_downgrade: bool,
-) -> Plan:
+def make(workspace: Workspace, entry: BundledChart, resolution: Resolution, wish: Wish) -> Plan:
     """Plan the move of ``entry`` and its companions to the resolved version."""
-    moves = tuple(_moves(workspace, entry, resolution.version, moves_alone=moves_alone))
+    moves = tuple(_moves(workspace, entry, resolution.version, moves_alone=wish.moves_alone))
     for move in moves:
-        checks.check_direction(move.entry, move.version, allows_downgrade=allows_downgrade)
+        checks.check_direction(move.entry, move.version, allows_downgrade=wish.allows_downgrade)
     versions = {**workspace.bundled(), **{move.entry.name: move.version for move in moves}}
     versions = {name: version for name, version in versions.items() if not version.is_removed}
     change = _lists(workspace, moves, versions)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rke2pack import journal
 from rke2pack.errors import ToolError
-from rke2pack.stages.bump.model import Plan
+from rke2pack.stages.bump import report
+from rke2pack.stages.bump.model import Plan, Wish
 from rke2pack.vcs import Checkout
 from rke2pack.workspace import Workspace
 
@@ -35,16 +36,21 @@ def commit(
     workspace: Workspace,
     plan: Plan,
     checkout: Checkout,
-    text: str,
+    wish: Wish,
     *,
     branch: str | None,
-    is_signed_off: bool,
 ) -> str:
-    """Write and commit; where git refuses (a hook, a signature), put the old files back."""
+    """Write and commit, on a new branch where one is named; returns the commit's id.
+
+    Where git refuses (a hook, a signature), the old files are put back.
+    """
     write(workspace, plan)
     try:
         return checkout.commit(
-            touched(plan), message=text, branch=branch, is_signed_off=is_signed_off
+            touched(plan),
+            message=wish.message or report.message(plan),
+            branch=branch,
+            is_signed_off=wish.is_signed_off,
         )
     except ToolError as exc:
         changed = [file for file in plan.files if file.is_changed]
