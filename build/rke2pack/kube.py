@@ -18,8 +18,11 @@ from rke2pack.errors import NotFoundError, ToolError
 _SECONDS: Final = 30
 _PAGE: Final = 500
 _NAMES_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_MERGE: Final = "application/merge-patch+json"
+_PAUSE: Final = 0.5
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
+_REFUSALS: Final = frozenset({400, 403, 413, 422})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -141,18 +144,72 @@ class Cluster:
 
     def create(self, document: Mapping[str, Any]) -> bool:
         """Create an object; False where it is there already. Raises ToolError."""
-        kind, version = str(document["kind"]), str(document["apiVersion"])
-        path = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        found = next((e for e in self.get(path).get("resources") or () if e["kind"] == kind), None)
-        if found is None:
-            msg = f"{version} {kind}: the API server knows no such kind"
-            raise ToolError(msg)
-        if found.get("namespaced"):
-            path += f"/namespaces/{document['metadata'].get('namespace') or 'default'}"
         try:
-            self._call("POST", f"{path}/{found['name']}", body=document)
+            self._call("POST", self._place(document, "default"), body=document)
         except _ConflictError:
             return False
+        return True
+
+    def refusal(self, document: Mapping[str, Any], *, namespace: str) -> str:
+        """Return why the API server would not create an object; empty where it would.
+
+        It is asked in a dry run; fields that it does not know it leaves out, as when it creates.
+        ``namespace`` is for an object that names none. Raises ToolError where it does not answer.
+        """
+        try:
+            place = self._place(document, namespace)
+            self._call("POST", f"{place}?dryRun=All", body=document)
+        except _ConflictError:
+            return ""
+        except (_RefusedError, NotFoundError) as exc:
+            return exc.message
+        return ""
+
+    def _place(self, document: Mapping[str, Any], namespace: str) -> str:
+        """Return the path of an object's kind; raises _RefusedError where there is none."""
+        kind, version = str(document["kind"]), str(document["apiVersion"])
+        path = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        try:
+            listed = self.get(path).get("resources") or ()
+        except NotFoundError:
+            listed = ()
+        found = next((e for e in listed if e["kind"] == kind and "/" not in e["name"]), None)
+        if found is None:
+            msg = f"{version} {kind}: the API server knows no such kind"
+            raise _RefusedError(msg)
+        if found.get("namespaced"):
+            path += f"/namespaces/{document['metadata'].get('namespace') or namespace}"
+        return f"{path}/{found['name']}"
+
+    def label(self, node: str, labels: Mapping[str, str]) -> None:
+        """Give a node labels; raises ToolError."""
+        body = {"metadata": {"labels": dict(labels)}}
+        self._call("PATCH", f"/api/v1/nodes/{node}", body=body, content=_MERGE)
+
+    def wait_defined(self, *, seconds: float) -> bool:
+        """Wait until every custom resource that is defined is served; False where one is not."""
+        until = time.monotonic() + seconds
+        while not self._serves_all():
+            if time.monotonic() > until:
+                return False
+            time.sleep(_PAUSE)
+        return True
+
+    def _serves_all(self) -> bool:
+        wanted: dict[str, set[str]] = {}
+        for each in self.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions"):
+            spec = each["spec"]
+            for version in spec["versions"]:
+                if version.get("served"):
+                    path = f"{spec['group']}/{version['name']}"
+                    wanted.setdefault(path, set()).add(spec["names"]["plural"])
+        for path, names in wanted.items():
+            try:
+                listed = self.get(f"/apis/{path}").get("resources") or ()
+            except NotFoundError:
+                return False
+            if not names <= {each["name"] for each in listed}:
+                return False
         return True
 
     def wait_ready(self, *, seconds: float) -> None:
@@ -175,12 +232,13 @@ class Cluster:
         *,
         accept: str = "application/json",
         body: Mapping[str, Any] | None = None,
+        content: str = "application/json",
     ) -> bytes:
         try:
             answer = self._api.call_api(
                 path,
                 method,
-                header_params={"Accept": accept, "Content-Type": "application/json"},
+                header_params={"Accept": accept, "Content-Type": content},
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
@@ -193,6 +251,8 @@ class Cluster:
                 raise NotFoundError(msg) from exc
             if exc.status == _CONFLICT:
                 raise _ConflictError(msg) from exc
+            if exc.status in _REFUSALS:
+                raise _RefusedError(msg) from exc
             raise ToolError(msg) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             msg = f"{path}: the API server cannot be reached: {_line(exc)}"
@@ -206,6 +266,10 @@ class Cluster:
 
 class _ConflictError(ToolError):
     """The object is there already."""
+
+
+class _RefusedError(ToolError):
+    """The object is not as the API server wants it."""
 
 
 def _line(reason: object) -> str:

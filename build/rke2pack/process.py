@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,13 +27,66 @@ def find(program: str) -> Path:
     return Path(found)
 
 
+class Programs:
+    """Programs of several threads that are ended together, with what they have started.
+
+    Each runs in a session of its own, so that a Ctrl-C in the terminal reaches
+    them through `end` alone. What clears up runs in a set that nobody ends.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._is_ended = False
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether `end` was called."""
+        return self._is_ended
+
+    def end(self) -> None:
+        """End those that run, and start no more; who waits for one gets its exit code."""
+        with self._lock:
+            self._is_ended = True
+            for program in self._running:
+                _signal(program, signal.SIGTERM)
+
+    @contextlib.contextmanager
+    def started(
+        self, command: Sequence[str | Path], *, stdin: int, stdout: int, stderr: int
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Start a program; what of it still runs at the end of the block is killed.
+
+        Raises ToolError after `end`.
+        """
+        with self._lock:
+            if self._is_ended:
+                msg = f"{command[0]}: not started, as the run was ended"
+                raise ToolError(msg)
+            program = _start(command, stdin, stdout, stderr, in_session=True)
+            self._running.add(program)
+        try:
+            yield program
+        finally:
+            with self._lock:
+                self._running.discard(program)
+            _finish(program, in_session=True)
+
+
 def run(
-    command: Sequence[str | Path], *, stdin: bytes = b"", timeout: float = 120.0
+    command: Sequence[str | Path],
+    *,
+    stdin: bytes = b"",
+    timeout: float = 120.0,
+    among: Programs | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program to its end and return its output, whatever its exit code.
 
     Raises ToolError when it cannot be started or takes longer than ``timeout`` seconds.
     """
+    if among is not None:
+        return _run_among(among, command, stdin, timeout)
     try:
         return subprocess.run(  # noqa: S603 - a fixed argument list, no shell
             [str(part) for part in command],
@@ -47,8 +103,25 @@ def run(
         raise ToolError(msg) from exc
 
 
+def _run_among(
+    among: Programs, command: Sequence[str | Path], stdin: bytes, timeout: float
+) -> subprocess.CompletedProcess[bytes]:
+    pipe = subprocess.PIPE
+    with among.started(command, stdin=pipe, stdout=pipe, stderr=pipe) as program:
+        try:
+            out, said = program.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as exc:
+            msg = f"{command[0]}: not finished after {timeout:.0f} s"
+            raise ToolError(msg) from exc
+    return subprocess.CompletedProcess([*command], program.returncode, out, said)
+
+
 def feed(
-    command: Sequence[str | Path], chunks: Iterable[bytes], *, timeout: float = 120.0
+    command: Sequence[str | Path],
+    chunks: Iterable[bytes],
+    *,
+    timeout: float = 120.0,
+    among: Programs | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program and give it ``chunks`` on its standard input; else as `run`.
 
@@ -57,7 +130,9 @@ def feed(
     of what it says the first MiB is kept.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        with _started(command, out.fileno(), err.fileno()) as program:
+        start = among.started if among is not None else _started
+        files = {"stdin": subprocess.PIPE, "stdout": out.fileno(), "stderr": err.fileno()}
+        with start(command, **files) as program:
             if program.stdin is None:
                 raise TypeError
             with contextlib.suppress(BrokenPipeError), program.stdin as stdin:
@@ -77,23 +152,52 @@ def feed(
 
 @contextlib.contextmanager
 def _started(
-    command: Sequence[str | Path], out: int, err: int
+    command: Sequence[str | Path], *, stdin: int, stdout: int, stderr: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program; at the end of the block it is stopped where it still runs."""
+    program = _start(command, stdin, stdout, stderr, in_session=False)
     try:
-        program = subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell
-            [str(part) for part in command], stdin=subprocess.PIPE, stdout=out, stderr=err
+        yield program
+    finally:
+        _finish(program, in_session=False)
+
+
+def _start(
+    command: Sequence[str | Path], stdin: int, stdout: int, stderr: int, *, in_session: bool
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - a fixed argument list, no shell
+            [str(part) for part in command],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=in_session,
         )
     except OSError as exc:
         msg = f"cannot run {command[0]}: {exc.strerror or exc}"
         raise ToolError(msg) from exc
-    try:
-        yield program
-    finally:
-        if program.poll() is None:
-            program.terminate()
-            try:
-                program.wait(_END_SECONDS)
-            except subprocess.TimeoutExpired:
-                program.kill()
-                program.wait()
+
+
+def _finish(program: subprocess.Popen[bytes], *, in_session: bool) -> None:
+    """End a program that still runs, and close what reads from it."""
+    if program.poll() is None:
+        _signal(program, signal.SIGTERM, in_session=in_session)
+        try:
+            program.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal(program, signal.SIGKILL, in_session=in_session)
+            program.wait()
+    for pipe in (program.stdin, program.stdout, program.stderr):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _signal(
+    program: subprocess.Popen[bytes], number: signal.Signals, *, in_session: bool = True
+) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if in_session:
+            os.killpg(program.pid, number)
+        else:
+            program.send_signal(number)

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
 
 from tests.integration.archives.conftest import started
 from tests.kind.node.places import BIN, NAME, NODE
+from tests.kind.node.programs import STANDIN
 
 Missing = Callable[[str, str], NoReturn]
+SECONDS: Final = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count a test's own time alone: another process may have the engine for long."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            asked = item.get_closest_marker("timeout")
+            seconds = asked.args[0] if asked else SECONDS
+            item.add_marker(pytest.mark.timeout(seconds, func_only=True), append=False)
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Wait until no other process of this machine is in such a block.
+
+    Two engines with networks take each other's iptables rules away when they start.
+    """
+    with (Path(tempfile.gettempdir()) / f"rke2pack-{name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def program(name: str, missing: Missing) -> str:
@@ -27,8 +51,9 @@ def program(name: str, missing: Missing) -> str:
 @pytest.fixture(scope="session")
 def node_image(missing: Missing) -> Path:
     """The node image's file."""
-    if not NODE.is_file():
-        missing("node-image", f"no {NODE.name} in .nox/kind: make it with 'nox -s kind-node'")
+    for path in (NODE, BIN / STANDIN):
+        if not path.is_file():
+            missing("node-image", f"no {path.name} in .nox/kind: make it with 'nox -s kind-node'")
     return NODE
 
 
@@ -52,7 +77,8 @@ def docker_host(engine_folder: Path, node_image: Path, missing: Missing) -> Iter
         *("--add-runtime", f"node={BIN / 'runtime'}", "--default-runtime", "node"),
     ]
     client = [program("docker", missing), "--host", host]
-    with started(command, [*client, "info"], engine_folder / "dockerd.log"):
+    log = engine_folder / "dockerd.log"
+    with alone("dockerd"), started(command, [*client, "info"], log):
         subprocess.run([*client, "load", "--input", str(node_image)], check=True)
         yield host
 
@@ -63,6 +89,12 @@ def docker(docker_host: str, monkeypatch: pytest.MonkeyPatch, missing: Missing) 
     monkeypatch.setenv("DOCKER_HOST", docker_host)
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
     return [program("docker", missing)]
+
+
+@pytest.fixture
+def helm(missing: Missing) -> str:
+    """The program helm."""
+    return program("helm", missing)
 
 
 @pytest.fixture

@@ -115,23 +115,35 @@ def test_every_chart_ends_as_it_should(
     checked = {each["check"]: each for each in document["results"] if "cluster" in each["subject"]}
     assert checked["import"]["detail"] == "1 archives, 1 names"
     assert checked["isolated"]["status"] == "passed"
+    assert "registry.example.com: no route to host" in checked["isolated"]["detail"]
     kept = tmp_path / "tree/dist/validate/kind/live/always/defaults"
     assert json.loads((kept / "pods-pods.json").read_text())
     assert not Kind.find("kind").clusters()
 
 
 @pytest.mark.timeout(900)
-def test_interrupts_leave_no_cluster(live: list[str], docker: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "is_for_all", "code"),
+    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143), (signal.SIGHUP, False, 129)],
+)
+def test_run_that_is_ended_leaves_no_cluster(
+    live: list[str], docker: list[str], number: signal.Signals, *, is_for_all: bool, code: int
+) -> None:
+    """As a terminal sends Ctrl-C, to all programs; as a CI service, to the first one."""
     command = [sys.executable, "-m", "rke2pack", *live, "--chart", "good"]
     nodes = [*docker, "ps", "--quiet", "--filter", "name=rke2pack-live"]
+    before = signal.signal(number, signal.default_int_handler)  # not ignored, as under nohup
     process = subprocess.Popen(command, env=os.environ, start_new_session=True)
+    signal.signal(number, before)
     until = time.monotonic() + 300
     while not subprocess.run(nodes, check=True, capture_output=True).stdout:
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.5)
-    os.killpg(process.pid, signal.SIGINT)
+    send = os.killpg if is_for_all else os.kill
+    send(process.pid, number)
     time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(300) == 130
+    if process.poll() is None:
+        send(process.pid, number)
+    assert process.wait(300) == code
     assert not subprocess.run([*nodes, "--all"], check=True, capture_output=True).stdout

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -40,22 +44,51 @@ def test_node_says_why_it_does_not_take_an_archive(node: str, tmp_path: Path) ->
     assert Node.find(node).load(archivefile.find(path), Platform.parse("linux/amd64"))
 
 
-def test_node_that_is_cut_off_reaches_nothing(node: str, docker: list[str]) -> None:
+@contextlib.contextmanager
+def registry(address: str) -> Iterator[tuple[str, list[str]]]:
+    """A registry without images on the engine's host, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with ThreadingHTTPServer((address, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"{address}:{server.server_address[1]}", asked
+        server.shutdown()
+
+
+@pytest.fixture
+def networked(node: str, docker: list[str]) -> Iterator[str]:
+    """The node in a network of the engine; its gateway's address."""
     subprocess.run([*docker, "network", "create", "cut"], check=True)
     try:
         subprocess.run([*docker, "network", "disconnect", "none", node], check=True)
         subprocess.run([*docker, "network", "connect", "cut", node], check=True)
-        found = Node.find(node)
-        assert found.tried("ip", "route", "get", "203.0.113.1")[0] == 0
-        found.cut_off()
-        assert found.tried("ip", "route", "get", "203.0.113.1")[0]
-        assert found.tried("ip", "-6", "route", "get", "2001:db8::1")[0]
-        pulled = found.tried("ctr", "images", "pull", "--plain-http", "203.0.113.1:5000/a/b:v1")
-        assert pulled[0]
-        assert "no route to host" in pulled[2]
+        route = Node.find(node).run("ip", "-4", "route", "show", "default").split()
+        yield route[route.index("via") + 1]
     finally:
         subprocess.run([*docker, "network", "disconnect", "--force", "cut", node], check=True)
         subprocess.run([*docker, "network", "rm", "cut"], check=True)
+
+
+def test_node_that_is_cut_off_reaches_nothing(node: str, networked: str) -> None:
+    found = Node.find(node)
+    assert found.tried("ip", "route", "get", "203.0.113.1")[0] == 0
+    with registry(networked) as (host, asked):
+        pull = ("ctr", "images", "pull", "--plain-http", f"{host}/a/b:v1")
+        assert "not found" in found.tried(*pull)[2]
+        assert asked
+        asked.clear()
+        said = found.cut_off()
+        assert found.tried("ip", "route", "get", "203.0.113.1")[0]
+        assert found.tried("ip", "-6", "route", "get", "2001:db8::1")[0]
+        assert "no route to host" in found.tried(*pull)[2]
+        assert not asked
+    assert f"{networked}:5000: no route to host" in said
+    assert "registry.example.com: no route to host" in said
 
 
 def test_container_that_is_not_there_is_named(docker: list[str]) -> None:

@@ -14,7 +14,8 @@ from typing import NoReturn
 import click
 import pytest
 
-from rke2pack import __version__, cli, http, journal, workspace
+from rke2pack import __version__, cli, http, journal
+from rke2pack.helm import repository as chart_repository
 from rke2pack.lab import repository
 from tests.contract.workbench import CHART, content, make_tree
 
@@ -209,31 +210,41 @@ def raising(exc: BaseException) -> Callable[..., NoReturn]:
 def test_interrupt_is_130(
     capsys: pytest.CaptureFixture[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "open_repository", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(chart_repository, "open_repository", raising(KeyboardInterrupt()))
     code, said, shown = code_and_error(capsys, ["bump", CHART, "latest", *options])
     assert (code, said) == (130, "interrupted")
     assert shown.endswith("interrupted\n")
     assert "Traceback" not in shown
 
 
-def test_ctrl_c_ends_a_waiting_process(options: list[str], tree: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGINT, 130, b"interrupted\n"),
+        (signal.SIGTERM, 143, b"ended by SIGTERM\n"),
+        (signal.SIGHUP, 129, b"ended by SIGHUP\n"),
+    ],
+)
+def test_signal_ends_a_waiting_process(
+    options: list[str], tree: Path, number: signal.Signals, code: int, said: bytes
+) -> None:
     before = content(tree)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         command = [sys.executable, "-m", "rke2pack", "bump", CHART, "latest", *options]
         command += ["--charts-repo", address]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as run, server.accept()[0]:
-            run.send_signal(signal.SIGINT)
+            run.send_signal(number)
             _, shown = run.communicate(timeout=20)
-    assert run.returncode == 130
-    assert shown.endswith(b"interrupted\n")
+    assert run.returncode == code
+    assert shown.endswith(said)
     assert content(tree) == before
 
 
 def test_bug_is_70_with_a_traceback(
     capsys: pytest.CaptureFixture[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "open_repository", raising(RuntimeError("boom")))
+    monkeypatch.setattr(chart_repository, "open_repository", raising(RuntimeError("boom")))
     code, said, shown = code_and_error(capsys, ["bump", CHART, "latest", *options])
     assert (code, said) == (70, "RuntimeError: boom")
     assert "Traceback" in shown

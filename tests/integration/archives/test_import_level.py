@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,8 @@ from rke2pack.files import Cache
 from rke2pack.oci.intake import archivefile
 from rke2pack.oci.pack import delta
 from rke2pack.oci.pack.delta import DeltaMaker
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
+from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
 from tests.compatibility import reads
 from tests.integration.archives.conftest import PROFILES, Consumer, Made
@@ -202,6 +204,23 @@ def test_what_is_not_as_locked_is_caught(images: Layout, place: Place, tmp_path:
     assert moved.code == 7
     assert set(moved.wrong("containerd")) == set(moved.wrong("docker")) == {"lock"}
     assert f"has sha256:{'0' * 64}" in moved.wrong("containerd")["lock"]
+
+
+def test_lock_of_the_tree_holds_for_images_of_another_registry(
+    images: Layout, place: Place, tmp_path: Path
+) -> None:
+    entries = {each.name: each.descriptor for each in images.entries()}
+    write_lock(place.tree, images, entries[NAME].digest.hex)
+    elsewhere = Reference.parse(NAME).with_registry("registry.example.com")
+    other = Layout.open(tmp_path / "other")
+    shutil.copytree(images.root / "blobs", other.root / "blobs", dirs_exist_ok=True)
+    other.tag({str(elsewhere): entries[NAME]})
+    path = pack(other, tmp_path / "a.linux-amd64.tar.zst", "fast")
+    unasked = place.validate(path, "--runtime", "containerd")
+    assert "does not lock it" in unasked.wrong("containerd")["lock"]
+    asked = place.validate(path, "--runtime", "containerd", "--registry", "registry.example.com")
+    assert asked.code == 0, asked.err
+    assert asked.states("containerd")["lock"] == "passed"
 
 
 def write_lock(tree: Path, images: Layout, index: str, moved: str = "") -> None:

@@ -611,6 +611,8 @@ def test_prime_has_no_list_to_compare_with_and_says_so(build: Build, validate: V
     [
         (("a.tar",), "ARCHIVE: is not for level static"),
         (("--runtime", "docker"), "--runtime: is not for level static"),
+        (("--registry", "registry.example.com"), "--registry: is not for level static"),
+        (("--timeout", "5"), "--timeout: is not for level static"),
         (("--level", "import", "--row", "old"), "--row: is not for level import"),
         (("--level", "import", "--component", "core"), "--component: is not for level import"),
     ],

@@ -117,6 +117,7 @@ def command(
         values=values_files,
         is_whole=not (rows or charts or settings.components or settings.is_prime),
         tell=console.detail,
+        say=console.line,
         importing=importing,
         kind=kind,
     )

@@ -34,7 +34,8 @@ class Asked:
 
     ``older`` maps a chart to a version request, ``origin`` is a tree or a
     revision. ``is_whole`` says that nothing of the tree was left out. ``importing``
-    is for level import, ``kind`` for level kind; ``tell`` writes what is done now.
+    is for level import, ``kind`` for level kind; ``tell`` writes what is done now,
+    ``say`` (or else ``tell``) what people have to know.
     """
 
     workspace: Workspace
@@ -49,6 +50,7 @@ class Asked:
     tell: Callable[[str], None]
     importing: Importing = field(default_factory=Importing)
     kind: KindWish = field(default_factory=KindWish)
+    say: Callable[[str], None] | None = None
 
     def bundle(self) -> Bundle:
         """Return what is to be validated; raises ConfigError for what the tree lacks."""

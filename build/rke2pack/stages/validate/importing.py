@@ -26,6 +26,7 @@ def run(asked: Asked) -> Report:
     wish, settings = asked.importing, asked.workspace.settings
     report = Report(level=NAME, threshold=asked.threshold, checks=CHECKS)
     lock = locks.read(settings.tree / locks.NAME)
+    lock = lock and lock.in_registry(settings.registry)
     files = _files(wish.given or (_built(settings.tree / OUTPUT),))
     with ExitStack() as stack:
         runtimes = _connect(wish, report, stack)

@@ -13,7 +13,7 @@ from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.stages.validate.asked import Asked
 from rke2pack.stages.validate.importwish import OUTPUT
 from rke2pack.stages.validate.output import FOLDER
-from rke2pack.validate.kind import expect
+from rke2pack.validate.kind import expect, release
 from rke2pack.validate.kind.checks import CHECKS
 from rke2pack.validate.kind.expect import Expectation, Expectations
 from rke2pack.validate.kind.level import NAME, Live
@@ -29,11 +29,12 @@ def run(asked: Asked) -> Report:
     Engine.connect(asked.importing.environment).close()  # before anything slow is begun
     process.find("docker")
     kind = Kind.find(wish.program)
+    helm = release.find(settings.helm or "helm")
     columns = [row.name for row in asked.rows]
     report = Report(level=NAME, threshold=asked.threshold, checks=CHECKS, columns=columns)
     Live(
         kind=kind,
-        helm=settings.helm or "helm",
+        helm=helm,
         image=wish.image,
         archives=_archives(asked),
         bundle=asked.bundle(),
@@ -42,7 +43,9 @@ def run(asked: Asked) -> Report:
         report=report,
         folder=settings.tree / FOLDER / NAME,
         keep=wish.keep,
+        patience=wish.timeout,
         tell=asked.tell,
+        say=asked.say or asked.tell,
     ).run(asked.rows, jobs=wish.jobs)
     return report
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import click
 
+PATIENCE: Final = 120
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindWish:
@@ -18,6 +20,7 @@ class KindWish:
     image: str | None = None
     jobs: int = 1
     keep: bool = False
+    timeout: int = PATIENCE
 
 
 _OPTIONS: Final = (
@@ -46,8 +49,20 @@ _OPTIONS: Final = (
         show_default=True,
         help="kind: rows at a time, each with a cluster.",
     ),
+    click.option(
+        "--timeout",
+        "kind_timeout",
+        metavar="SECONDS",
+        type=click.IntRange(1, 3600),
+        default=PATIENCE,
+        show_default=True,
+        help="kind: how long a chart may take to get as far as it can, and its hooks each.",
+    ),
 )
-PARAMETERS: Final = ("kind_program", "node_image", "keep_clusters", "kind_jobs")
+PARAMETERS: Final = (
+    *("kind_program", "node_image", "keep_clusters", "kind_jobs"),
+    "kind_timeout",
+)
 
 
 def kind_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -61,6 +76,7 @@ def kind_options(function: Callable[..., None]) -> Callable[..., None]:
             image=own["node_image"],
             jobs=own["kind_jobs"],
             keep=own["keep_clusters"],
+            timeout=own["kind_timeout"],
         )
         function(kind=wish, **given)
 

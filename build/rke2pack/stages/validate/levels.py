@@ -28,7 +28,7 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
         *("rows", "matrix_file", "charts", "origin", "older", "values_files"),
         *("components", "is_prime"),
     ),
-    "import": importwish.PARAMETERS,
+    "import": (*importwish.PARAMETERS, "registry"),
     "kind": (
         *("given", "rows", "matrix_file", "charts", "origin", "older", "components", "is_prime"),
         *kindwish.PARAMETERS,

@@ -26,12 +26,13 @@ DEFAULTS: Final = "defaults"
 _CI: Final = re.compile(r"ci/(?P<name>[^/]+)-values\.yaml\Z")
 
 
-def value_sets(chart: Chart) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def value_sets(chart: Chart, *, uses_ci: bool = True) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield a name and the values of each ``ci/*-values.yaml``, or the defaults once.
 
     Source: the convention of chart-testing. Raises ValidationError for a file without a mapping.
     """
-    found = sorted((m["name"], path) for path in chart.files if (m := _CI.match(path)))
+    paths = chart.files if uses_ci else ()
+    found = sorted((m["name"], path) for path in paths if (m := _CI.match(path)))
     if not found:
         yield DEFAULTS, {}
     for name, path in found:

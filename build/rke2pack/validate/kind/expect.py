@@ -18,8 +18,8 @@ REACHES: Final = ("ready", "started", "created", "accepted")
 
 ready: every pod is ready, or has done its work. started: every container has run, from the image
 that was imported; what it needs then is not there. created: every pod has its place and its images.
-accepted: the API server takes the objects, and nothing is installed, as that would take the
-cluster apart (its network, for example).
+accepted: the API server takes every object in a dry run, and nothing is installed, as that would
+take the cluster apart (its network, for example).
 """
 
 
@@ -28,12 +28,16 @@ class Expectation:
     """What a chart is given, and what it reaches.
 
     ``objects`` are made before the chart is installed and stay, ``values`` go before those of the
-    ``ci`` folder. ``has_hooks`` is false where the chart's hooks cannot end.
+    ``ci`` folder. ``has_hooks`` is false where the chart's hooks cannot end, ``uses_ci`` where its
+    ``ci`` values are not for these images. ``leaves`` are objects that its removal leaves, as
+    ``Kind namespace/name``.
     """
 
     reaches: str = "ready"
     reason: str = ""
     has_hooks: bool = True
+    uses_ci: bool = True
+    leaves: frozenset[str] = frozenset()
     values: Mapping[str, Any] = field(default_factory=dict)
     objects: tuple[Mapping[str, Any], ...] = ()
 
@@ -43,10 +47,13 @@ class Expectation:
         found = [f"reaches {self.reaches}: {self.reason}"] if self.reaches != "ready" else []
         if not self.has_hooks:
             found.append("installed without its hooks")
+        if not self.uses_ci:
+            found.append(f"installed with its defaults, not its ci values: {self.reason}")
         if self.values:
             found.append(f"given values: {', '.join(sorted(self.values))}")
         names = [f"{each['kind']} {each['metadata']['name']}" for each in self.objects]
-        return (*found, *(f"given object: {name}" for name in names))
+        found += [f"given object: {name}" for name in names]
+        return (*found, *(f"leaves {name}: {self.reason}" for name in sorted(self.leaves)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +83,21 @@ class Expectations:
 
 
 def _expectation(node: Node) -> Expectation:
-    node.only("reaches", "reason", "hooks", "values", "objects")
+    node.only("reaches", "reason", "hooks", "ci", "leaves", "values", "objects")
     reaches = node.choice("reaches", *reversed(REACHES))
     has_hooks = node.choice("hooks", "skip", "run") == "run"
+    uses_ci = node.choice("ci", "skip", "use") == "use"
+    leaves = frozenset(node.texts("leaves"))
     reason = node.text("reason", default="")
-    if (reaches != "ready" or not has_hooks) and not reason:
+    if not (reason or (reaches == "ready" and has_hooks and uses_ci and not leaves)):
         msg = f"{node.where}: has no reason"
         raise ConfigError(msg, hint="say what the chart lacks in a cluster without the rest")
     return Expectation(
         reaches=reaches,
         reason=reason,
         has_hooks=has_hooks,
+        uses_ci=uses_ci,
+        leaves=leaves,
         values=node.mapping("values"),
         objects=tuple(_object(each) for each in node.items("objects")),
     )

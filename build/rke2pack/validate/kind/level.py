@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -33,17 +34,23 @@ from rke2pack.validate.report import Ran, Report
 NAME: Final = "kind"
 _READY_SECONDS: Final = 120.0
 _CLUSTER: Final = "cluster"
+# As a server of RKE2 is labelled; kubeadm leaves the values empty, and charts ask for these.
+_SERVER: Final = {
+    "node-role.kubernetes.io/control-plane": "true",
+    "node-role.kubernetes.io/etcd": "true",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
     """What the clusters are made from and given; ``folder`` gets logs and objects.
 
-    ``image`` replaces kindest/node at the row's version. ``helm`` is the program's name.
+    ``image`` replaces kindest/node at the row's version. ``helm`` is the program,
+    ``patience`` the seconds that a chart has to get as far as it can.
     """
 
     kind: Kind
-    helm: str
+    helm: Path
     image: str | None
     archives: Sequence[ArchiveFile]
     bundle: Bundle
@@ -52,24 +59,24 @@ class Live:
     report: Report
     folder: Path
     keep: bool
+    patience: int
     tell: Callable[[str], None]
-    _stop: threading.Event = field(default_factory=threading.Event, init=False)
+    say: Callable[[str], None]
     _writing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def run(self, rows: Sequence[Row], *, jobs: int) -> None:
-        """Try all rows, ``jobs`` at a time; every cluster is gone at the end, on Ctrl-C too.
+        """Try all rows, ``jobs`` at a time; every cluster is gone at the end, interrupted too.
 
         Raises the first row's ToolError after the others have ended.
         """
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="row") as pool:
-            futures = [pool.submit(self._row, row) for row in rows]
             try:
+                futures = [pool.submit(self._row, row) for row in rows]
                 errors = [future.exception() for future in futures]
             except BaseException:
                 _only_once()
-                self._stop.set()
-                for future in futures:
-                    future.cancel()
+                self.kind.programs.end()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
         failed = next((error for error in errors if error is not None), None)
         if failed is not None:
@@ -83,30 +90,58 @@ class Live:
             self.report.step(f"{row.name} in all"),
             self.kind.cluster(row.name, image, folder, keep=self.keep) as found,
         ):
+            if self.keep:
+                self.say(f"{row.name}: keeping {found.name}, kubeconfig {found.kubeconfig}")
             cluster = Cluster.connect(found.kubeconfig)
             try:
                 self._in_cluster(row, found, cluster)
             finally:
                 cluster.close()
-            if self.keep:
-                self.tell(f"{row.name}: kept {found.name}, kubeconfig {found.kubeconfig}")
+
+    @property
+    def _is_ended(self) -> bool:
+        return self.kind.programs.is_ended
 
     def _in_cluster(self, row: Row, found: KindCluster, cluster: Cluster) -> None:
         cluster.wait_ready(seconds=_READY_SECONDS)
         self._check_version(row, cluster)
-        _settle(row, cluster)
-        node = Node.find(found.node)
-        node.cut_off()
-        cut = f"{found.node} has no route out of its own network"
-        self._note(row, ("isolated", cut, ()))
+        self._settle(row, cluster)
+        cluster.label(found.node, _SERVER)
+        programs = self.kind.programs
+        node = Node.find(found.node, programs)
+        self._note(row, ("isolated", f"pulls: {'; '.join(node.cut_off())}", ()))
         with self.report.step(f"{row.name} import"):
             imported = self._import(row, node)
-        helm = Helm.find(self.helm, found.kubeconfig)
+        helm = Helm(
+            path=self.helm,
+            kubeconfig=found.kubeconfig,
+            patience=self.patience,
+            programs=programs,
+        )
         for name in self._names(row):
-            if self._stop.is_set():
+            if self._is_ended:
                 return
             with self.report.step(f"{row.name} charts"):
                 self._chart(row, self.bundle.fetch(name), helm, cluster, imported)
+
+    def _settle(self, row: Row, cluster: Cluster) -> None:
+        """Wait for the cluster's own pods, which would pass for a chart's; raises ToolError."""
+        until = time.monotonic() + _READY_SECONDS
+        while True:
+            late = [
+                str(each["metadata"]["name"])
+                for plural in ("deployments", "daemonsets")
+                for each in cluster.items(f"/apis/apps/v1/namespaces/{NAMESPACE}/{plural}")
+                if pods.missing(each)
+            ]
+            own = cluster.items(f"/api/v1/namespaces/{NAMESPACE}/pods")
+            late += [pods.title(each) for each in own if pods.lacks(each, "ready")]
+            if not late or self._is_ended:
+                return
+            if time.monotonic() > until:
+                msg = f"{row.name}: the cluster's own pods do not come up: {', '.join(late)}"
+                raise ToolError(msg, hint="look at the logs of its node in the output folder")
+            time.sleep(1)
 
     def _check_version(self, row: Row, cluster: Cluster) -> None:
         """Refuse a node image of another Kubernetes: its results would stand in the wrong row."""
@@ -146,10 +181,39 @@ class Live:
             self._other(row, "state", "manual", f"{chart.name}: {told}")
         for document in expectation.objects:
             cluster.create(document)
+        with self._definitions(row, chart, helm, cluster) as said:
+            if said:
+                expected = "its definitions to be installed first"
+                wrong = _issue(row, chart, problem("install", "", expected, said), "")
+                self._ran(row, chart, "install", "", [wrong])
+            else:
+                self._value_sets(row, chart, helm, cluster, imported)
+
+    @contextlib.contextmanager
+    def _definitions(self, row: Row, chart: Chart, helm: Helm, cluster: Cluster) -> Iterator[str]:
+        """Install the chart of definitions that goes with a chart, as a node does; say why not."""
+        name = f"{chart.name}-crd"
+        if name not in self.bundle.every:
+            yield ""
+            return
+        definitions = self.bundle.fetch(name)
+        self.tell(f"{row.name}: {name} {definitions.version} for {chart.name}")
+        said = helm.install(definitions, {}, has_hooks=True)
+        try:
+            if not said and not cluster.wait_defined(seconds=self.patience):
+                said = "the API server does not serve them"
+            yield said and f"{name}: {said}"
+        finally:
+            helm.uninstall(name, has_hooks=True)
+
+    def _value_sets(
+        self, row: Row, chart: Chart, helm: Helm, cluster: Cluster, imported: frozenset[str]
+    ) -> None:
+        expectation = self.expectations.of(chart.name)
         details: dict[str, list[str]] = {}
         issues: list[Issue] = []
-        for name, values in checks.value_sets(chart):
-            if self._stop.is_set():
+        for name, values in checks.value_sets(chart, uses_ci=expectation.uses_ci):
+            if self._is_ended:
                 return
             self.tell(f"{row.name}: {chart.name} {chart.version} with {name}")
             trying = Trying(
@@ -161,7 +225,8 @@ class Live:
                 cluster=cluster,
                 imported=imported,
                 folder=self.folder / row.name / chart.name / name,
-                is_stopped=self._stop.is_set,
+                is_stopped=lambda: self._is_ended,
+                patience=self.patience,
             )
             for check, detail, problems in trying.run():
                 shown = f"{name}: {detail}" if detail else name
@@ -195,30 +260,11 @@ class Live:
             )
 
 
-def _settle(row: Row, cluster: Cluster) -> None:
-    """Wait for the pods of the cluster itself, which would pass for a chart's; raises ToolError."""
-    until = time.monotonic() + _READY_SECONDS
-    while True:
-        late = [
-            str(each["metadata"]["name"])
-            for plural in ("deployments", "daemonsets")
-            for each in cluster.items(f"/apis/apps/v1/namespaces/{NAMESPACE}/{plural}")
-            if pods.missing(each)
-        ]
-        own = cluster.items(f"/api/v1/namespaces/{NAMESPACE}/pods")
-        late += [pods.title(each) for each in own if pods.lacks(each, "ready")]
-        if not late:
-            return
-        if time.monotonic() > until:
-            msg = f"{row.name}: the cluster's own pods do not come up: {', '.join(late)}"
-            raise ToolError(msg, hint="look at the logs of its node in the output folder")
-        time.sleep(1)
-
-
 def _only_once() -> None:
-    """Heed no further Ctrl-C in this process: it would end the removal of the clusters."""
+    """Heed no further signal in this process: it would end the removal of the clusters."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _issue(row: Row, chart: Chart, found: Problem, values: str) -> Issue:

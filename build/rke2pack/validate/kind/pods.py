@@ -16,6 +16,12 @@ _IMAGE_REASONS: Final = frozenset(
         *("ImageInspectError", "RegistryUnavailable"),
     }
 )
+# Reasons that no waiting mends by itself, once every other pod of the chart has come to its end.
+_STUCK_REASONS: Final = frozenset(
+    {*_IMAGE_REASONS, "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+)
+_CRASHES: Final = 2
+"""Restarts after which a program that ends at once is believed to do so for ever."""
 _PULLS: Final = frozenset({"Pulling", "BackOff"})
 
 
@@ -74,6 +80,28 @@ def _waits_for_image(pod: Mapping[str, Any]) -> Iterator[str]:
             yield f"container {status['name']} waits for its image"
 
 
+def stuck(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> str:
+    """Say why a pod gets no further by waiting; empty where it may.
+
+    ``events`` are the namespace's: only they know of a volume that cannot be mounted.
+    """
+    for status in _statuses(pod):
+        reason = str(((status.get("state") or {}).get("waiting") or {}).get("reason") or "")
+        is_crashing = reason == "CrashLoopBackOff" and status.get("restartCount", 0) >= _CRASHES
+        if reason in _STUCK_REASONS or is_crashing:
+            return f"{status['name']}: {reason}"
+    scheduled = _condition(pod, "PodScheduled", field="reason")
+    if scheduled == "Unschedulable":
+        return scheduled
+    uid = pod["metadata"].get("uid")
+    if any(_statuses(pod)) and not any(map(_is_created, _statuses(pod))):
+        for event in events:
+            about = event.get("involvedObject") or {}
+            if about.get("uid") == uid and event.get("reason") == "FailedMount":
+                return "FailedMount"
+    return ""
+
+
 def lacks(pod: Mapping[str, Any], reaches: str) -> str:
     """Say what a pod lacks to be as far as asked; empty where it is."""
     status = pod.get("status") or {}
@@ -104,15 +132,25 @@ def _unready(pod: Mapping[str, Any]) -> str:
 
 
 def missing(workload: Mapping[str, Any]) -> str:
-    """Say how many pods a Deployment, StatefulSet or DaemonSet lacks; empty where none."""
+    """Say how many pods a Deployment, StatefulSet or DaemonSet lacks; empty where none.
+
+    A DaemonSet without any node lacks one, unless it is for nodes of Windows.
+    """
     status = workload.get("status") or {}
     if not status.get("observedGeneration"):
         return "not seen by its controller yet"
     if "desiredNumberScheduled" in status:
         wanted, have = status["desiredNumberScheduled"], status["currentNumberScheduled"]
+        if not wanted and not _is_for_windows(workload):
+            return "no node is fit for its pods"
     else:
         wanted, have = workload["spec"].get("replicas", 1), status.get("replicas", 0)
     return f"{have} of {wanted} pods" if have < wanted else ""
+
+
+def _is_for_windows(workload: Mapping[str, Any]) -> bool:
+    spec = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return bool((spec.get("nodeSelector") or {}).get("kubernetes.io/os") == "windows")
 
 
 def _is_held(pod: Mapping[str, Any]) -> bool:
@@ -140,9 +178,14 @@ def _statuses(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from status.get(kind) or ()
 
 
-def _condition(pod: Mapping[str, Any], name: str) -> str:
+def _is_created(status: Mapping[str, Any]) -> bool:
+    state = status.get("state") or {}
+    return bool(status.get("containerID")) or "running" in state or "terminated" in state
+
+
+def _condition(pod: Mapping[str, Any], name: str, *, field: str = "message") -> str:
     conditions = (pod.get("status") or {}).get("conditions") or ()
-    return next((str(c.get("message") or "") for c in conditions if c.get("type") == name), "")
+    return next((str(c.get(field) or "") for c in conditions if c.get("type") == name), "")
 
 
 def _why(pod: Mapping[str, Any]) -> str:

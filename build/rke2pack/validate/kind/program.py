@@ -6,21 +6,24 @@ import contextlib
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from rke2pack import process
 from rke2pack.errors import ToolError
+from rke2pack.process import Programs
 from rke2pack.validate.runtime.trial import line
 
 IMAGE: Final = "kindest/node"
 _WAIT: Final = "240s"
 _SECONDS: Final = 900.0
+_REMOVALS: Final = 3
 _HINTS: Final = (
     ("no space left on device", "free space where docker keeps its images and volumes"),
     ("failed to pull image", "load it into docker, or name another one with --node-image"),
     ("unable to apply caps", "let docker use a runtime that does without this capability"),
+    ("no such image", "load it into docker, or name another one with --node-image"),
     ("cannot connect to the docker daemon", "start docker, or name it with DOCKER_HOST"),
 )
 _HINT: Final = "look at its logs in the output folder, or try 'kind create cluster' by hand"
@@ -28,10 +31,14 @@ _HINT: Final = "look at its logs in the output folder, or try 'kind create clust
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """The program, found and asked for its version."""
+    """The program, found and asked for its version.
+
+    ``programs`` is what makes a cluster and works with it; ending them ends the work.
+    """
 
     path: Path
     version: str
+    programs: Programs = field(default_factory=Programs)
 
     @classmethod
     def find(cls, program: str) -> Kind:
@@ -49,7 +56,7 @@ class Kind:
 
     def clusters(self) -> frozenset[str]:
         """Return the names of all clusters of this engine; raises ToolError."""
-        done = process.run([self.path, "get", "clusters", "--quiet"])
+        done = process.run([self.path, "get", "clusters", "--quiet"], among=Programs())
         if done.returncode:
             msg = f"kind get clusters: {line(done.stderr.decode(errors='replace'))}"
             raise ToolError(msg, hint="start docker, or name it with DOCKER_HOST")
@@ -60,7 +67,8 @@ class Kind:
         """Give a cluster of one node, removed at the end of the block unless ``keep``.
 
         Its name is no other's. What its node logged is in ``folder``/logs where the block or
-        its creation fails. Raises ToolError.
+        its creation fails, unless its programs were ended: then only the removal counts.
+        Raises ToolError.
         """
         name = f"rke2pack-{row.replace('.', '-')}-{secrets.token_hex(3)}"
         cluster = KindCluster(kind=self, name=name, kubeconfig=folder / "kubeconfig")
@@ -70,7 +78,8 @@ class Kind:
                 cluster.create(image)
                 yield cluster
             except BaseException:
-                cluster.export_logs(folder / "logs")
+                if not self.programs.is_ended:
+                    cluster.export_logs(folder / "logs")
                 raise
         finally:
             if not keep:
@@ -104,6 +113,7 @@ class KindCluster:
             ],
             stdin=json.dumps(configuration).encode(),
             timeout=_SECONDS,
+            among=self.kind.programs,
         )
         if done.returncode:
             said = done.stderr.decode(errors="replace")
@@ -113,15 +123,21 @@ class KindCluster:
         """Write the logs of the node; what there is none of is not written."""
         with contextlib.suppress(ToolError):
             command = ("export", "logs", folder, "--name", self.name)
-            process.run((self.kind.path, *command), timeout=_SECONDS)
+            process.run((self.kind.path, *command), timeout=_SECONDS, among=self.kind.programs)
 
     def delete(self) -> None:
-        """Remove it with all that belongs to it; raises ToolError where something stays."""
+        """Remove it with all that belongs to it; raises ToolError where something stays.
+
+        An engine may just be making a container for somebody who was ended: it is asked again.
+        """
         command = ("delete", "cluster", "--name", self.name, "--kubeconfig", self.kubeconfig)
-        done = process.run((self.kind.path, *command), timeout=_SECONDS)
-        if done.returncode:
-            msg = f"{self.name}: not removed: {line(done.stderr.decode(errors='replace'))}"
-            raise ToolError(msg, hint=f"remove it with 'kind delete cluster --name {self.name}'")
+        for _ in range(_REMOVALS):
+            done = process.run((self.kind.path, *command), timeout=_SECONDS, among=Programs())
+            said = line(done.stderr.decode(errors="replace"))
+            if not done.returncode and self.name not in self.kind.clusters():
+                return
+        msg = f"{self.name}: not removed: {said or 'it is still there'}"
+        raise ToolError(msg, hint=f"remove it with 'kind delete cluster --name {self.name}'")
 
 
 def _failure(what: str, said: str) -> ToolError:

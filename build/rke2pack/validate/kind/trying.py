@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rke2pack import files
+from rke2pack import files, safeyaml
 from rke2pack.errors import PackError
 from rke2pack.helm.chart import Chart
 from rke2pack.kube import Cluster, Named
@@ -21,7 +21,7 @@ from rke2pack.validate.kind.checks import problem
 from rke2pack.validate.kind.expect import Expectation
 from rke2pack.validate.kind.release import NAMESPACE, Helm
 
-_PATIENCE: Final = 120.0
+_STUCK_LOOKS: Final = 20
 _REMOVED_WITHIN: Final = 30.0
 _LOG_BYTES: Final = 1024 * 1024
 _WORKLOADS: Final = {
@@ -44,7 +44,8 @@ Verdict = tuple[str, str, tuple[Problem, ...]]
 class Trying:
     """A chart, its values, and the cluster; what a failure needs goes to ``folder``.
 
-    ``is_stopped`` says that nobody waits for the rest any more.
+    ``is_stopped`` says that nobody waits for the rest any more, ``patience`` (seconds) how long
+    a look at pods lasts at most; it ends where none of them gets any further.
     """
 
     chart: Chart
@@ -56,12 +57,13 @@ class Trying:
     imported: frozenset[str]
     folder: Path
     is_stopped: Callable[[], bool]
+    patience: float
     before: frozenset[Named] = field(init=False, default=frozenset())
 
     def run(self) -> Iterator[Verdict]:
         """Yield every check as it is made; raises ToolError where the cluster does not answer."""
         if self.expectation.reaches == "accepted":
-            yield self._verdict("install", self._install(self.chart, only_asks=True))
+            yield "install", "a dry run", tuple(self._refused())
             return
         self.before = self.cluster.objects()
         yield from self._installed()
@@ -91,9 +93,26 @@ class Trying:
             yield from self._looked()
         yield self._removed()
 
-    def _install(self, chart: Chart, *, only_asks: bool = False) -> str:
-        has_hooks = self.expectation.has_hooks
-        return self.helm.install(chart, self.values, has_hooks=has_hooks, only_asks=only_asks)
+    def _install(self, chart: Chart) -> str:
+        return self.helm.install(chart, self.values, has_hooks=self.expectation.has_hooks)
+
+    def _refused(self) -> Iterator[Problem]:
+        """Ask the API server about every object; one in a namespace of the chart's own as here."""
+        said, text = self.helm.manifest(self.chart, self.values)
+        if said:
+            yield problem("install", "", "the API server to take it", said)
+        loaded = safeyaml.load_all(text, what=f"{self.chart.name} {self.chart.version}")
+        documents = [each for each in loaded if isinstance(each, dict)]
+        own = {each["metadata"]["name"] for each in documents if each.get("kind") == "Namespace"}
+        for document in documents:
+            metadata = dict(document["metadata"])
+            if metadata.get("namespace") in own:
+                metadata["namespace"] = NAMESPACE
+            asked = {**document, "metadata": metadata}
+            refusal = self.cluster.refusal(asked, namespace=NAMESPACE)
+            if refusal:
+                name = f"{document['kind']}/{metadata['name']}"
+                yield problem("install", name, "the API server to take it", refusal)
 
     def _verdict(self, check: str, said: str) -> Verdict:
         if not said:
@@ -119,17 +138,32 @@ class Trying:
 
     def _wait(self) -> list[tuple[str, str]]:
         """Wait until everything is as far as asked; return what is not, and what it lacks."""
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + self.patience
+        looks, before = 0, ""
         while True:
             left = list(self._unfinished())
-            is_over = time.monotonic() > until or self.is_stopped() or self._is_hopeless()
-            if not left or is_over:
+            reason = self._stuck() if left else ""
+            looks = looks + 1 if reason and reason == before else 0
+            before = reason
+            is_over = time.monotonic() > until or self.is_stopped() or looks >= _STUCK_LOOKS
+            if not left or is_over or self._is_hopeless():
                 return left
             time.sleep(_PAUSE)
 
     def _is_hopeless(self) -> bool:
         """Whether a pod waits for an image, which nothing can bring."""
         return any(pods.lacks_image(pod) for pod in self._own("/api/v1", "pods"))
+
+    def _stuck(self) -> str:
+        """Say why every pod that lacks something gets no further; empty where one may."""
+        events = list(self.cluster.items(f"/api/v1/namespaces/{NAMESPACE}/events"))
+        reasons = {
+            str(pod["metadata"]["name"]): pods.stuck(pod, events)
+            for pod in self._own("/api/v1", "pods")
+            if pods.lacks(pod, self.expectation.reaches)
+        }
+        told = (f"{name}: {reason}" for name, reason in sorted(reasons.items()))
+        return "; ".join(told) if all(reasons.values()) else ""
 
     def _unfinished(self) -> Iterator[tuple[str, str]]:
         for pod in self._own("/api/v1", "pods"):
@@ -173,6 +207,7 @@ class Trying:
             if each.uid not in known
             and each.kind not in _CLUSTERS_OWN
             and not (each.kind == "CustomResourceDefinition" and each.name in kept)
+            and str(each) not in self.expectation.leaves
         )
 
     @property

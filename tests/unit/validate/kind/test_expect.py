@@ -17,6 +17,8 @@ charts:
   cloud:
     reaches: started
     hooks: skip
+    ci: skip
+    leaves: [Secret kube-system/cloud]
     reason: its API server is not there
     values: {replicas: 1}
     objects:
@@ -34,8 +36,10 @@ def test_file_says_how_far_a_chart_gets_and_the_report_repeats_it() -> None:
     assert found.of("cloud").told == (
         "reaches started: its API server is not there",
         "installed without its hooks",
+        "installed with its defaults, not its ci values: its API server is not there",
         "given values: replicas",
         "given object: Secret cloud-config",
+        "leaves Secret kube-system/cloud: its API server is not there",
     )
     assert found.of("other") == Expectation()
     assert found.of("other").told == ()
@@ -48,6 +52,8 @@ def test_file_says_how_far_a_chart_gets_and_the_report_repeats_it() -> None:
         ("charts: {cloud: {reaches: far}}", "f: charts.cloud: reaches must be one of accepted"),
         ("charts: {cloud: {reaches: started}}", "f: charts.cloud: has no reason"),
         ("charts: {cloud: {hooks: skip}}", "f: charts.cloud: has no reason"),
+        ("charts: {cloud: {ci: skip}}", "f: charts.cloud: has no reason"),
+        ("charts: {cloud: {leaves: [Secret a/b]}}", "f: charts.cloud: has no reason"),
         ("charts: {cloud: {objects: [{kind: Secret}]}}", "objects[0]: not an object of Kubernetes"),
         ("charts: {cloud: {wait: 3}}", "f: charts.cloud: unknown key 'wait'"),
     ],
@@ -62,6 +68,11 @@ def test_chart_is_tried_once_per_values_file() -> None:
     files = {"ci/kind-values.yaml": "a: 1", "ci/b-values.yaml": "", "ci/README.md": "x"}
     found = dict(checks.value_sets(chart(**files)))
     assert found == {"b": {}, "kind": {"a": 1}}
+
+
+def test_chart_may_be_tried_without_its_values_files() -> None:
+    found = chart(**{"ci/kind-values.yaml": "a: 1"})
+    assert dict(checks.value_sets(found, uses_ci=False)) == {"defaults": {}}
 
 
 def test_chart_without_values_files_is_tried_with_its_defaults() -> None:

@@ -108,6 +108,10 @@ def test_title_does_not_change_from_run_to_run() -> None:
         ({"observedGeneration": 1, "replicas": 1}, "1 of 2 pods"),
         ({"observedGeneration": 1, "replicas": 2}, ""),
         (
+            {"observedGeneration": 1, "desiredNumberScheduled": 0, "currentNumberScheduled": 0},
+            "no node is fit for its pods",
+        ),
+        (
             {"observedGeneration": 1, "desiredNumberScheduled": 1, "currentNumberScheduled": 0},
             "0 of 1 pods",
         ),
@@ -115,3 +119,37 @@ def test_title_does_not_change_from_run_to_run() -> None:
 )
 def test_workload_without_its_pods_is_told(status: dict[str, int], lack: str) -> None:
     assert pods.missing({"spec": {"replicas": 2}, "status": status}) == lack
+
+
+def test_workload_for_windows_needs_no_node() -> None:
+    status = {"observedGeneration": 1, "desiredNumberScheduled": 0, "currentNumberScheduled": 0}
+    selector = {"nodeSelector": {"kubernetes.io/os": "windows"}}
+    assert pods.missing({"spec": {"template": {"spec": selector}}, "status": status}) == ""
+
+
+CREATING = {"waiting": {"reason": "ContainerCreating"}}
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (pod({"state": {"waiting": {"reason": "CreateContainerConfigError"}}}),
+         "c0: CreateContainerConfigError"),
+        (pod({"state": {"waiting": {"reason": "ErrImageNeverPull"}}}), "c0: ErrImageNeverPull"),
+        (pod({"state": WAITING, "restartCount": 2}), "c0: CrashLoopBackOff"),
+        (pod({"state": WAITING, "restartCount": 1, "containerID": "c"}), ""),
+        (pod({"state": RUNNING}), ""),
+        (pod({"state": CREATING}), "FailedMount"),
+        (pod({"state": CREATING}, {"state": RUNNING}), ""),
+        (pod({}, conditions=[{"type": "PodScheduled", "reason": "Unschedulable"}]),
+         "Unschedulable"),
+    ],
+)  # fmt: skip
+def test_pod_that_waiting_does_not_help_says_why(found: dict[str, Any], reason: str) -> None:
+    mount = {"reason": "FailedMount", "involvedObject": {"uid": "u1"}}
+    assert pods.stuck(found, [mount]) == reason
+
+
+def test_volume_of_another_pod_holds_up_none() -> None:
+    mount = {"reason": "FailedMount", "involvedObject": {"uid": "u2"}}
+    assert pods.stuck(pod({"state": CREATING}), [mount]) == ""
