@@ -51,7 +51,7 @@ def gaps(
 
     An image is stale where its repository is a chart's and its tag is none's, or
     where nothing knows it; in the lists of ``unsure``, of which a chart is not
-    known, only the former counts.
+    known, only the former counts. What version.sh has the tag of is never stale.
     """
     listed = _listed(places)
     static = static_repositories(components)
@@ -66,12 +66,13 @@ def gaps(
     )
 
 
-def _listed(places: Iterable[Place]) -> dict[Site, dict[str, None]]:
-    listed: dict[Site, dict[str, None]] = {}
+def _listed(places: Iterable[Place]) -> dict[Site, dict[str, bool]]:
+    """Return what each list has, and whether the release itself says the tag."""
+    listed: dict[Site, dict[str, bool]] = {}
     for place in places:
         for site in place.sites:
             if place.image is not None:
-                listed.setdefault(site, {})[place.image] = None
+                listed.setdefault(site, {})[place.image] = place.is_of_release
     return listed
 
 
@@ -85,7 +86,7 @@ def static_repositories(components: Components) -> frozenset[str]:
 
 
 def _missing(
-    site: Site, images: Mapping[str, ListedImage], has: Mapping[str, None]
+    site: Site, images: Mapping[str, ListedImage], has: Mapping[str, bool]
 ) -> Iterator[Gap]:
     for image, listed in images.items():
         if image not in has:
@@ -95,7 +96,7 @@ def _missing(
 def _stale(
     site: Site,
     images: Mapping[str, ListedImage],
-    has: Mapping[str, None],
+    has: Mapping[str, bool],
     static: frozenset[str],
     *,
     is_sure: bool,
@@ -104,9 +105,9 @@ def _stale(
     for image in images:
         repository, _, tag = image.rpartition(":")
         tags.setdefault(repository, []).append(tag)
-    for image in has:
+    for image, is_of_release in has.items():
         repository = image.rpartition(":")[0]
-        if image in images or repository in static:
+        if image in images or is_of_release or repository in static:
             continue
         if repository in tags:
             proof = f"the charts need {repository}:{', '.join(tags[repository])}"

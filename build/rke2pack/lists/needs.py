@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from rke2pack.errors import PackError
+from rke2pack.errors import AuthError, PackError, RegistryError, ToolError
 from rke2pack.finding import Finding
 from rke2pack.helm.version import ChartVersion
 from rke2pack.lists.build import Builder
@@ -39,12 +39,17 @@ def gather(builder: Builder, charts: Iterable[str]) -> Needs:
     """Render every chart and return what it needs, each chart by itself.
 
     A chart that cannot be had or rendered is told as unknown, it hides no other.
+    Raises what concerns all of them: a repository out of reach, a missing program.
     """
     names = tuple(charts)
     single = replace(builder, components=_one_each(builder.components, names))
     try:
         lists = single.build({name: (name,) for name in names})
+    except (AuthError, ToolError):
+        raise
     except PackError as exc:
+        if isinstance(exc, RegistryError) and exc.temporary:
+            raise
         if len(names) == 1:
             return Needs(images={}, unknown={names[0]: exc.message}, findings=())
         parts = [gather(builder, (name,)) for name in names]

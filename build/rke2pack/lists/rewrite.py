@@ -93,6 +93,8 @@ class _Decision:
     def insert(self) -> None:
         for image in self.coming:
             while lacking := self._lacking(image):
+                if self._tell_unread(image, lacking):
+                    break
                 neighbour = self._neighbour(lacking)
                 if neighbour is None:
                     self._tell_missing(image, lacking)
@@ -161,16 +163,35 @@ class _Decision:
         return None
 
     def _is_last(self, place: Place) -> bool:
-        """Whether one of the place's lists would have no image left."""
-        return any(
-            all(
-                self.images.get(other.key, "") is None
-                for other in self.places
-                if other is not place and site in other.sites
-            )
-            and not any(site in p.sites for p in self.places if p.key in dict(self.added))
-            for site in place.sites
-        )
+        """Whether a list, or a here-document in one, would have no image left."""
+        fresh = {key for key, _ in self.added}
+        left = [
+            other
+            for other in self.places
+            if other.key in fresh
+            or (other is not place and self.images.get(other.key, "") is not None)
+        ]
+        sites = frozenset(site for other in left for site in other.sites)
+        documents = frozenset(start for other in left for start in other.documents)
+        return not (place.sites <= sites and place.documents <= documents)
+
+    def _tell_unread(self, image: str, lacking: frozenset[Site]) -> bool:
+        """Tell of a line with this image whose tag is not known; return whether there is one."""
+        for place in self.places:
+            if place.image is None and place.repository == _repository(image):
+                if not place.sites & lacking:
+                    continue
+                self.findings.append(
+                    Finding(
+                        severity="warning",
+                        check="unknown-image",
+                        subject=", ".join(sorted({name for name, _ in place.sites})),
+                        expected=image,
+                        got=f"{place.text.raw}, whose tag cannot be told; check it by hand",
+                    )
+                )
+                return True
+        return False
 
     def _tell_missing(self, image: str, lacking: frozenset[Site]) -> None:
         names = ", ".join(sorted(" of ".join(site) for site in lacking))

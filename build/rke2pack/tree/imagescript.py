@@ -151,16 +151,19 @@ def scalar(raw: str, scope: Mapping[str, Value]) -> str | None:
     if "$(" in raw or "`" in raw:
         return None
     parts: list[str] = []
+    written: list[str] = []
     last = length = 0
     for found in _EXPANSION.finditer(raw):
         value = _expanded(found, scope)
         length += len(value or "")
         if value is None or length > MAX_TEXT:
             return None
-        parts += (raw[last : found.start()], value)
+        written.append(raw[last : found.start()])
+        parts += (written[-1], value)
         last = found.end()
-    rest = raw[last:]
-    return None if "$" in rest else "".join((*parts, rest)).replace('"', "")
+    written.append(raw[last:])
+    is_known = not any("$" in each for each in written)
+    return "".join((*parts, written[-1])).replace('"', "") if is_known else None
 
 
 def text_of(name: str, scope: Mapping[str, Value]) -> str | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 100
+MAX_DEPTH = 50
 _WRITERS = frozenset({"echo", "printf"})
 _FIRST_WORD_ONLY = "awk"
 _WORD = re.compile(r"\S+")
@@ -158,12 +158,12 @@ class _Reader:
         self._file = file
 
     def block(self, node: Node, depth: int) -> tuple[Statement, ...]:
-        if depth > MAX_DEPTH:
-            msg = f"{self._file}: line {node.start_point.row + 1}: nested too deeply"
-            raise ConfigError(msg)
         return tuple(s for child in node.named_children for s in self._statement(child, depth + 1))
 
     def _statement(self, node: Node, depth: int) -> tuple[Statement, ...]:
+        if depth > MAX_DEPTH:
+            msg = f"{self._file}: line {node.start_point.row + 1}: nested too deeply"
+            raise ConfigError(msg)
         found: tuple[Statement, ...] = ()
         match node.type:
             case "variable_assignment":
@@ -319,10 +319,12 @@ class _Reader:
 
 def _below(node: Node) -> Iterator[Node]:
     """Yield the nodes below one, in the order of the text; nested scripts are left out."""
-    for child in node.children:
+    waiting = list(reversed(node.children))
+    while waiting:
+        child = waiting.pop()
         yield child
         if child.type != "command_substitution":
-            yield from _below(child)
+            waiting += reversed(child.children)
 
 
 def _writes(redirect: Node) -> bool:

@@ -11,21 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rke2pack.digest import Digest
 from rke2pack.files import Cache
 from rke2pack.oci.model import Manifest
-from rke2pack.oci.pack import images as archive
-from rke2pack.oci.pack import imagetar, outfile
 from rke2pack.oci.pack.buildrecord import BuildRecord
-from rke2pack.oci.pack.images import ArchiveImage
 from rke2pack.oci.pack.outfile import Written
-from rke2pack.oci.pack.splice import Recipe, Splicer
+from rke2pack.oci.pack.recipes import Recipe
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.names import Store
 from rke2pack.progress import Meter, Silence
+
+if TYPE_CHECKING:
+    from rke2pack.oci.pack.images import ArchiveImage
 
 Status = Literal["built", "unchanged"]
 # Counted up when the same inputs begin to give other bytes.
@@ -76,6 +76,8 @@ class Packer:
         known = record.files()
         if known:
             return tuple(Artifact(written=each, status="unchanged") for each in known)
+        from rke2pack.oci.pack import images as archive  # noqa: PLC0415 - only for what is built
+
         read = [
             archive.read_image(self.store, found.reference, found.manifest, found.platform,
                                keeps_blobs=self.recipe.keeps_blobs)
@@ -100,6 +102,10 @@ class Packer:
 
         ``notes`` are further files, after the metadata. Raises as `pack` does.
         """
+        from rke2pack.oci.pack import images as archive  # noqa: PLC0415 - only for what is built
+        from rke2pack.oci.pack import imagetar, outfile  # noqa: PLC0415 - as above
+        from rke2pack.oci.pack.splice import Splicer  # noqa: PLC0415 - as above
+
         layers = [each for each in archive.unique_layers(images) if each.digest not in left_out]
         splicer = Splicer(
             layout=self.store.layout, cache=self.cache, recipe=self.recipe, meter=self.meter
@@ -115,6 +121,10 @@ class Packer:
         """Whether `pack` would find that there is nothing to do."""
         every = sorted(images, key=lambda found: str(found.reference))
         return bool(self._record(path, every).files())
+
+    def inputs(self, images: Iterable[Found]) -> str:
+        """Return the digest of all that decides the bytes of an archive of ``images``."""
+        return self._inputs(sorted(images, key=lambda found: str(found.reference)))
 
     def _record(self, path: Path, images: Iterable[Found]) -> BuildRecord:
         return BuildRecord(

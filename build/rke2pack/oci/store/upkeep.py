@@ -163,6 +163,11 @@ def _children(layout: Layout, descriptor: Descriptor) -> tuple[Descriptor, ...]:
             return document.manifests
 
 
+def is_complete(layout: Layout, descriptor: Descriptor) -> bool:
+    """Whether a document and its blobs are there; an index needs one manifest that is."""
+    return _is_complete(layout, descriptor, frozenset())
+
+
 def _is_complete(layout: Layout, descriptor: Descriptor, gone: frozenset[str]) -> bool:
     """Whether a document and its blobs are there; an index needs one manifest that is."""
     if descriptor.digest.hex in gone or not layout.has(descriptor):

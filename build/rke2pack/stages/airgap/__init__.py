@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,31 +13,22 @@ from rke2pack.console import Console
 from rke2pack.files import Cache
 from rke2pack.lists.guard import Guard
 from rke2pack.oci.pack.framecache import FrameCache
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.store.names import Store
 from rke2pack.options import allow_moved_tags, image_options, max_size_option, store_option
 from rke2pack.settings import Settings
-from rke2pack.stages.airgap import plan
+from rke2pack.shards import archives
+from rke2pack.shards.archives import Archives
+from rke2pack.shards.asked import Asked, Bundles, bundle_option, shard_options
 from rke2pack.stages.airgap.work import Request, Work
 from rke2pack.workspace import Workspace
 
+if TYPE_CHECKING:
+    from rke2pack.stages.airgap.sharding import Part
+
 OUTPUT = "dist/artifacts"
 _KEPT_DAYS = 30.0
-_BUNDLE = re.compile(r"(?P<name>[a-z0-9][a-z0-9.-]*)=(?P<parts>[a-z0-9-]+(?:,[a-z0-9-]+)*)\Z")
-
-
-def _parse_bundles(
-    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
-) -> Mapping[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for value in values:
-        match = _BUNDLE.match(value)
-        if match is None:
-            msg = f"{value!r} is no bundle; write it as rke2-images=core,canal"
-            raise click.BadParameter(msg)
-        found[match["name"]] = tuple(match["parts"].split(","))
-    return found or plan.BUNDLES
 
 
 @click.command("airgap", short_help="Make archives for nodes without a network.")
@@ -66,14 +56,8 @@ def _parse_bundles(
     help="Write .tar.zst or .tar.gz (repeatable).",
 )
 @max_size_option
-@click.option(
-    "--bundle",
-    "bundles",
-    multiple=True,
-    metavar="NAME=COMPONENT,...",
-    callback=_parse_bundles,
-    help="One archive of several components (repeatable).  [default: rke2-images=core,canal]",
-)
+@bundle_option
+@shard_options
 @allow_moved_tags
 def command(
     *,
@@ -84,7 +68,8 @@ def command(
     profile: ProfileName,
     formats: tuple[Format, ...],
     max_size: int | None,
-    bundles: Mapping[str, tuple[str, ...]],
+    bundles: Bundles,
+    asked: Asked | None,
     allows_moved: bool,
 ) -> None:
     """Build the archives of every component and platform, their lists and checksums.
@@ -92,9 +77,12 @@ def command(
     Takes the images of images.txt from the image store that pull has filled.
     Same images, same bytes; what is unchanged is not built again. Images that
     the store lacks are all named at the end, and their archives not written;
-    so are those that are not what images.lock has.
+    so are those that are not what images.lock has. With --shard, the archives of
+    that shard, for merge.
     """
-    planned = plan.make(Workspace(settings=settings), bundles)
+    found = archives.find(Workspace(settings=settings), bundles)
+    part = _part(settings, asked, found) if asked else None
+    planned = part.archives(found) if part else found
     layout = Layout.open(store or settings.store, must_exist=True)
     request = Request(
         output=output or settings.tree / OUTPUT,
@@ -105,6 +93,8 @@ def command(
     )
     cache = Cache(settings.cache_dir)
     console.step(f"airgap: {len(planned.targets)} archives of {layout.root}, profile {profile}")
+    if part:
+        part.begin(request, console)
     in_use = nullcontext() if settings.is_dry_run else layout.in_use()
     with in_use, console.progress("airgap") as meter:
         work = Work(
@@ -118,12 +108,24 @@ def command(
         for target in planned.targets:
             work.build(target)
     if not settings.is_dry_run:
-        for names in (*planned.targets, *planned.lists):
-            if names.has_list and names.name not in work.incomplete:
-                work.write_list(names)
-        work.write_sums()
+        _write_texts(work, planned)
         FrameCache(cache=cache).prune(now=time.time(), days=_KEPT_DAYS)
+    if part:
+        part.end(work)
     work.tell_sums()
     console.findings(work.all_findings)
-    console.document(work.document())
+    console.document({**work.document(), **(part.to_json() if part else {})})
     work.fail()
+
+
+def _part(settings: Settings, asked: Asked, found: Archives) -> Part:
+    from rke2pack.stages.airgap.sharding import Part  # noqa: PLC0415 - only for shards
+
+    return Part.of(settings, asked, found)
+
+
+def _write_texts(work: Work, planned: Archives) -> None:
+    for names in (*planned.targets, *planned.lists):
+        if names.has_list and names.name not in work.incomplete:
+            work.write_list(names)
+    work.write_sums()

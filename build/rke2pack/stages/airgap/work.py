@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,17 +16,18 @@ from rke2pack.files import Cache
 from rke2pack.finding import Finding
 from rke2pack.lists.guard import Guard
 from rke2pack.lists.lock import MOVED_HINT
-from rke2pack.oci.pack import splice
+from rke2pack.oci.pack import recipes
 from rke2pack.oci.pack.outfile import Written
 from rke2pack.oci.pack.packer import Artifact, Found, Packer
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.names import Store
 from rke2pack.progress import Meter, as_size
-from rke2pack.stages.airgap.plan import Target
+from rke2pack.shards import checksums
+from rke2pack.shards.archives import Target
+from rke2pack.shards.record import Made, Packed
 
-_SUM = re.compile(r"(?P<sum>[0-9a-f]{64})  (?P<name>[^/\s]+)\Z")
 _Key = tuple[Platform, Reference]
 
 
@@ -75,6 +75,7 @@ class Work:
     findings: dict[str, Finding] = field(default_factory=dict)
     problems: dict[str, PackError] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
+    packed: list[Packed] = field(default_factory=list)
     _images: dict[_Key, Found | None] = field(default_factory=dict)
 
     def build(self, target: Target) -> None:
@@ -88,7 +89,7 @@ class Work:
             packer = Packer(
                 store=self.store,
                 cache=self.cache,
-                recipe=splice.recipe(self.request.profile, form),
+                recipe=recipes.recipe(self.request.profile, form),
                 max_size=self.request.max_size,
                 meter=self.meter,
             )
@@ -97,21 +98,19 @@ class Work:
     def write_list(self, names: Target) -> None:
         """Write the list of an archive, or of all."""
         path = self.request.output / f"{names.name}.txt"
-        data = "".join(f"{reference}\n" for reference in names.references).encode()
+        data = names.list_bytes
         is_new = files.write_changed(path, data)
         written = Written(path=path, size=len(data), digest=Digest.of(data), mtime_ns=0)
         self._add(path, names.platform, "built" if is_new else "unchanged", written)
 
     def write_sums(self) -> None:
         """Write ``sha256sum-<arch>.txt``; lines of other files that are still there stay."""
-        for architecture in sorted({each.architecture for each in self.products}):
-            path = self.request.output / f"sha256sum-{architecture}.txt"
-            sums = {name: value for name, value in _sums(path) if (path.parent / name).is_file()}
-            for each in self.products:
-                if each.architecture == architecture and each.written is not None:
-                    sums[each.path.name] = each.written.digest.hex
-            lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
-            files.write_changed(path, lines.encode())
+        found: dict[str, dict[str, Digest]] = {}
+        for each in self.products:
+            own = found.setdefault(each.architecture, {})
+            if each.written is not None:
+                own[each.path.name] = each.written.digest
+        checksums.write(self.request.output, found)
 
     def tell_sums(self) -> None:
         """Write how many files have each status, and their size."""
@@ -186,6 +185,10 @@ class Work:
             return
         for each in artifacts:
             self._add(each.written.path, target.platform, each.status, each.written, started)
+        written = [each.written for each in artifacts]
+        made = tuple(Made(name=w.path.name, size=w.size, digest=w.digest) for w in written)
+        form, inputs = path.suffix.removeprefix("."), packer.inputs(images)
+        self.packed.append(Packed(archive=target.name, form=form, inputs=inputs, files=made))
         if self.request.profile == "fast":
             self._tell_changed(artifacts[0])
 
@@ -214,11 +217,3 @@ class Work:
         took = "" if started is None else f"  {time.monotonic() - started:.1f}s"
         facts = f"{written.size:>12}  {written.digest}  " if written else ""
         self.console.line(f"{path.name:<44} {facts}{status}{took}")
-
-
-def _sums(path: Path) -> Iterable[tuple[str, str]]:
-    if path.is_file():
-        for line in files.read_text(path).splitlines():
-            match = _SUM.match(line)
-            if match is not None:
-                yield match["name"], match["sum"]

@@ -11,13 +11,12 @@ from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.lists.files import Difference
 from rke2pack.lists.lockdiff import Change
-from rke2pack.oci.program.images import Images
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.layout import Layout
 from rke2pack.options import common_options
 from rke2pack.registries import registry_options
 from rke2pack.settings import Settings
-from rke2pack.stages.images import gate, listed, locking, report
+from rke2pack.stages.images import listed, locking, report
 from rke2pack.workspace import Workspace
 
 
@@ -113,6 +112,10 @@ def command(
     if not (is_lock or is_gate):
         _lists(workspace, console, is_check=is_check)
         return
+    # What reads layers is slow to import, and the lists need none of it.
+    from rke2pack.oci.program.images import Images  # noqa: PLC0415
+    from rke2pack.stages.images import gate  # noqa: PLC0415
+
     layout = Layout(store or settings.store)
     images = Images(access=access, layout=layout, is_offline=settings.is_offline)
     if is_lock:

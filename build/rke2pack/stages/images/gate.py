@@ -24,7 +24,7 @@ from rke2pack.oci.program.find import Config
 from rke2pack.oci.program.images import Images, OpenImage
 from rke2pack.oci.program.listings import Listings
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 from rke2pack.stages.images import report
 from rke2pack.stages.images.report import Examined
 from rke2pack.stages.images.side import side_by_side

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rke2pack import journal, registries, wishes
 from rke2pack.console import Console
@@ -15,12 +16,14 @@ from rke2pack.lists import lock as locks
 from rke2pack.lists.lock import Lock, LockedImage, LockedPlatform
 from rke2pack.lists.lockdiff import Change
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.program.images import Images
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 from rke2pack.patch import unified_diff
 from rke2pack.stages.images.side import side_by_side
 from rke2pack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rke2pack.oci.program.images import Images
 
 
 def path(workspace: Workspace) -> Path:
@@ -159,7 +162,8 @@ def _ask(
 def _locked(images: Images, old: Lock | None, wish: Wish) -> LockedImage:
     digest = images.digest(wish.reference)
     known = old.get(wish.reference) if old else None
-    if known is not None and known.root.digest == digest and known.is_for(wish.platforms):
+    is_same = known is not None and known.root.digest == digest and known.is_for(wish.platforms)
+    if known is not None and is_same and all(each.layers for each in known.platforms):
         return known
     image = images.open(wish.reference, digest=digest)
     platforms = []
@@ -172,6 +176,9 @@ def _locked(images: Images, old: Lock | None, wish: Wish) -> LockedImage:
                 config=manifest.config.digest,
                 blobs=len(manifest.blobs),
                 size=sum(blob.size for blob in manifest.blobs),
+                layers=tuple(
+                    (each.digest, each.size) for each in manifest.blobs if each != manifest.config
+                ),
             )
         )
     return locks.locked(wish.reference, image.root.descriptor, platforms)

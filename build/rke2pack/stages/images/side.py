@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from rke2pack.errors import PackError
+from rke2pack.oci.completion import as_ready
 from rke2pack.oci.registry.access import Access
 
 _Item = TypeVar("_Item")
@@ -23,7 +24,7 @@ def side_by_side(
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="image")
     try:
         pending = {pool.submit(work, item): item for item in items}
-        for future in as_completed(pending):
+        for future in as_ready(pending):
             try:
                 yield pending[future], future.result()
             except PackError as exc:

@@ -24,11 +24,14 @@ from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store import shortlived
 from rke2pack.oci.store.layout import VERSION_FILE, Layout
 from rke2pack.oci.store.names import Store
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 from rke2pack.options import allow_moved_tags, image_options, store_option
+from rke2pack.progress import Meter
 from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
-from rke2pack.stages.mirror import nodes, report
+from rke2pack.shards.asked import Asked, shard_options
+from rke2pack.stages.mirror import nodes, report, sharding
+from rke2pack.stages.mirror.sharding import Part
 
 _TEMPORARY = "mirror-"
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -62,6 +65,18 @@ class Call:
                 yield plan.from_layout(self._wishes(), self.rules, layout, names)
         else:
             yield plan.from_registries(self._wishes(), self.rules, self.access, self.apis)
+
+    def mirror(self, jobs: int, meter: Meter, *, has_companions: bool) -> Mirror:
+        """Return what does the errands."""
+        return Mirror(
+            access=self.access,
+            host=self.rules.host,
+            jobs=jobs,
+            is_dry_run=self.settings.is_dry_run,
+            has_companions=has_companions,
+            meter=meter,
+            apis=self.apis,
+        )
 
     @contextlib.contextmanager
     def _layout_for_archives(self) -> Iterator[Layout]:
@@ -141,6 +156,7 @@ def _archives(given: Path) -> tuple[Path, ...]:
     metavar="FILE",
     help="Write the configuration for RKE2's nodes, where no image failed.",
 )
+@shard_options
 @allow_moved_tags
 def command(
     *,
@@ -157,6 +173,7 @@ def command(
     leaves_companions: bool,
     prune_file: Path | None,
     nodes_file: Path | None,
+    asked: Asked | None,
     allows_moved: bool,
 ) -> None:
     """Copy the images of images.txt, or the named ones, to TARGET = HOST[:PORT][/PREFIX].
@@ -165,9 +182,10 @@ def command(
     TARGET/rancher/x. What is there is not sent again. Every image is tried; the
     command fails at the end with the list of what is missing.
     """
-    if archives and reads_store:
-        msg = "--from-store and --from-archive: two sources"
-        raise ConfigError(msg, hint="choose one of them")
+    _check_sources(archives, reads_store=reads_store)
+    files_given = {"prune": prune_file is not None, "write_registries_yaml": nodes_file is not None}
+    sharding.check(asked, from_archive=bool(archives), **files_given)
+    part = Part.of(settings, asked, references)
     call = Call(
         settings=settings,
         console=console,
@@ -180,16 +198,9 @@ def command(
         apis=ReferrersApis(),
         guard=Guard.of(settings, allows_moved=allows_moved),
     )
-    with call.errands() as errands, console.progress("mirror") as meter:
-        mirror = Mirror(
-            access=access,
-            host=call.rules.host,
-            jobs=jobs,
-            is_dry_run=settings.is_dry_run,
-            has_companions=not leaves_companions,
-            meter=meter,
-            apis=call.apis,
-        )
+    with call.errands() as every, console.progress("mirror") as meter:
+        errands = part.own(every)
+        mirror = call.mirror(jobs, meter, has_companions=not leaves_companions)
         removing = _removing(prune_file, call.rules, errands)
         console.step(f"mirror: {len(errands)} images to {call.rules}")
         outcomes = _outcomes(console, mirror, errands)
@@ -197,10 +208,16 @@ def command(
     if nodes_file is not None:
         _write_nodes(call, nodes_file, outcomes)
     planned = mirror.planned if settings.is_dry_run else None
-    report.report(
-        console, access, outcomes, removals, planned=planned, findings=call.guard.findings
-    )
+    findings = (*call.guard.findings, *part.findings)
+    told = report.Told(planned=planned, findings=findings, more=part.to_json())
+    report.report(console, access, outcomes, removals, told)
     report.fail(outcomes, removals)
+
+
+def _check_sources(archives: tuple[Path, ...], *, reads_store: bool) -> None:
+    if archives and reads_store:
+        msg = "--from-store and --from-archive: two sources"
+        raise ConfigError(msg, hint="choose one of them")
 
 
 def _outcomes(console: Console, mirror: Mirror, errands: tuple[Errand, ...]) -> tuple[Outcome, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rke2pack import registries
@@ -14,6 +16,15 @@ from rke2pack.oci.registry.access import Access
 from rke2pack.progress import as_size
 
 _STATUSES = ("copied", "present", "failed", "planned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What else there is to tell: ``planned`` in a dry run, ``more`` for the document."""
+
+    planned: Planned | None
+    findings: tuple[Finding, ...]
+    more: Mapping[str, str]
 
 
 def tell(console: Console, outcome: Outcome) -> None:
@@ -41,14 +52,13 @@ def report(
     access: Access,
     outcomes: tuple[Outcome, ...],
     removals: tuple[Removal, ...],
-    *,
-    planned: Planned | None,
-    findings: tuple[Finding, ...],
+    told: Told,
 ) -> None:
-    """Write changed digests, the sums, and the document of ``--json``; planned in a dry run."""
+    """Write changed digests, the sums, and the document of ``--json``."""
+    planned = told.planned
     order = sorted(outcomes, key=lambda outcome: str(outcome.errand.reference))
     changed = [each for each in order if each.digest != each.original]
-    found = (*findings, *map(_finding, changed))
+    found = (*told.findings, *map(_finding, changed))
     console.findings(found)
     requests = sum(access.sent.values())
     totals: dict[str, int] = {
@@ -73,6 +83,7 @@ def report(
         "images": [_to_json(each) for each in order],
         "totals": totals,
         "findings": [each.to_json() for each in found],
+        **told.more,
     }
     if removals:
         document["pruned"] = [_removal_to_json(each) for each in removals]

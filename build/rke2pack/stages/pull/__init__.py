@@ -16,11 +16,13 @@ from rke2pack.lists.guard import Guard
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.layout import Layout
-from rke2pack.oci.store.transfer import Outcome, Transfer, Wish
+from rke2pack.oci.store.transfer import Outcome, Transfer
+from rke2pack.oci.wish import Wish
 from rke2pack.options import allow_moved_tags, current_app, image_options, store_option
 from rke2pack.progress import Meter
 from rke2pack.registries import open_store, registry_options
 from rke2pack.settings import Settings
+from rke2pack.shards.asked import Asked, Bundles, By, bundle_option, by_option, shard_options
 from rke2pack.stages.pull import report, wanted
 
 _TAG_SECONDS = 1.0
@@ -42,7 +44,6 @@ class Pull:
     def run(self, wishes: tuple[Wish, ...]) -> Iterator[Outcome]:
         """Bring every image and let its name point at it; yield outcomes as they are ready."""
         local = [wish for wish in wishes if wanted.is_local(wish, self.engine_patterns)]
-        wanted.check_patterns(self.engine_patterns, local)
         remote = [wish for wish in wishes if wish not in local]
         if self._is_read_only:
             yield from self._outcomes(Layout(self.store), local, remote)
@@ -113,6 +114,9 @@ class Pull:
     metavar="PATTERN",
     help="Take images like rancher/rke2-runtime from the local docker engine (repeatable).",
 )
+@shard_options
+@by_option
+@bundle_option
 @allow_moved_tags
 def command(
     *,
@@ -124,6 +128,9 @@ def command(
     jobs: int,
     is_whole: bool,
     engine_patterns: tuple[str, ...],
+    asked: Asked | None,
+    by: By | None,
+    bundles: Bundles,
     allows_moved: bool,
 ) -> None:
     """Bring the images of images.txt, or the named ones, into the image store.
@@ -131,12 +138,18 @@ def command(
     For the platforms asked, or the tree's. What the store has is not fetched
     again; an interrupted run is taken up where it stopped. Every image is
     tried; the command fails at the end with the list of what is missing.
-    With images.lock in the tree, a tag has to point at what is locked.
+    With images.lock in the tree, a tag has to point at what is locked. With
+    --shard, only what the archives of that shard need.
     """
     guard = Guard.of(settings, allows_moved=allows_moved)
-    wished = wishes.guarded(wishes.asked(settings, references, is_whole=is_whole), guard)
+    every = wishes.asked(settings, references, is_whole=is_whole)
+    wanted.check_patterns(engine_patterns, every)
+    wanted.check_shard(asked, by, bundles, is_whole=is_whole, is_named=bool(references))
+    part = wanted.chosen(settings, asked, every, references, by=by, bundles=bundles)
+    wished = wishes.guarded(part.wishes if part else every, guard)
     console.step(f"pull: {len(wished)} images into {store or settings.store}")
-    outcomes = []
+    if part:
+        console.line(str(part))
     with console.progress("pull") as meter:
         pull = Pull(
             settings=settings,
@@ -148,11 +161,17 @@ def command(
             engine_patterns=engine_patterns,
             meter=meter,
         )
-        for outcome in pull.run(wished):
-            report.tell(console, outcome)
-            outcomes.append(outcome)
-    console.findings(guard.findings)
+        outcomes = tuple(_told(console, pull.run(wished)))
+    findings = (*guard.findings, *(part.findings if part else ()))
+    console.findings(findings)
+    more = part.to_json() if part else {}
     report.report(
-        console, access, tuple(outcomes), is_dry_run=settings.is_dry_run, findings=guard.findings
+        console, access, outcomes, is_dry_run=settings.is_dry_run, findings=findings, more=more
     )
-    report.fail(tuple(outcomes))
+    report.fail(outcomes)
+
+
+def _told(console: Console, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        report.tell(console, outcome)
+        yield outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rke2pack import registries
@@ -31,8 +32,9 @@ def report(
     *,
     is_dry_run: bool,
     findings: tuple[Finding, ...],
+    more: Mapping[str, Any],
 ) -> None:
-    """Write the sums, and the document of ``--json``."""
+    """Write the sums, and the document of ``--json`` with ``more`` in it."""
     lacking = unique(blob for outcome in outcomes for blob in outcome.lacking)
     images = [outcome.image for outcome in outcomes if outcome.image]
     every = {d.descriptor.digest: len(d.raw) for image in images for d in image.documents}
@@ -55,7 +57,8 @@ def report(
     console.line(f"{as_size(shown)} {verb}, {totals['requests']} requests")
     order = sorted(outcomes, key=lambda outcome: str(outcome.wish.reference))
     document = {"images": [_to_json(each) for each in order], "totals": totals}
-    console.document({**document, "findings": [finding.to_json() for finding in findings]})
+    found = [finding.to_json() for finding in findings]
+    console.document({**document, "findings": found, **more})
 
 
 def _to_json(outcome: Outcome) -> dict[str, Any]:

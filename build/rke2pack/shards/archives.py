@@ -28,21 +28,27 @@ class Target:
     references: tuple[Reference, ...]
     has_list: bool = True
 
+    @property
+    def list_bytes(self) -> bytes:
+        """The list: a reference a line."""
+        return "".join(f"{reference}\n" for reference in self.references).encode()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Archives:
     """The archives in order, and what is a list alone, such as the images of all components."""
 
     targets: tuple[Target, ...]
     lists: tuple[Target, ...]
 
 
-def make(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]]) -> Plan:
-    """Plan the archives of the asked components and platforms.
+def find(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]] | None = None) -> Archives:
+    """Return the archives of the asked components and platforms.
 
-    A bundle is built where all its components are. Raises ConfigError for a
-    platform or a component that the tree does not have.
+    A bundle (None: RKE2's own) is built where all its components are. Raises
+    ConfigError for a platform or a component that the tree does not have.
     """
+    bundles = BUNDLES if bundles is None else bundles
     sections = {section.component: section for section in workspace.sections()}
     targets: list[Target] = []
     lists: list[Target] = []
@@ -72,7 +78,7 @@ def make(workspace: Workspace, bundles: Mapping[str, tuple[str, ...]]) -> Plan:
             lists.append(
                 Target(name=f"rke2-images-all.{suffix}", platform=platform, references=every)
             )
-    return Plan(targets=tuple(targets), lists=tuple(lists))
+    return Archives(targets=tuple(targets), lists=tuple(lists))
 
 
 def _windows(

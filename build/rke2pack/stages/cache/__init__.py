@@ -16,11 +16,16 @@ from rke2pack.oci.store import upkeep
 from rke2pack.oci.store.layout import Layout
 from rke2pack.options import store_option, store_options
 from rke2pack.settings import Settings
+from rke2pack.stages.cache import travel
 
 
-@click.group("cache", short_help="Look after the image store: gc, verify, stats.")
+@click.group("cache", short_help="Look after the image store, or let it travel.")
 def command() -> None:
-    """Look after the image store that pull fills."""
+    """Look after the image store that pull fills, or let the whole cache travel."""
+
+
+command.add_command(travel.push)
+command.add_command(travel.pull)
 
 
 @command.command("stats")
