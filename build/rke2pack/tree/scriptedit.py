@@ -53,6 +53,16 @@ class Place:
         bare = self.text.raw[: colon - 1] if colon is not None else ""
         return scalar(REGISTRY.sub("", bare, count=1), self.scope) or ""
 
+    @property
+    def is_of_release(self) -> bool:
+        """Whether a variable of version.sh is in its tag: the release moves it, no chart."""
+        colon = _tag_start(self.text.raw)
+        names = (found[1] or found[2] for found in _VARIABLE.finditer(self.text.raw[colon:]))
+        values = (self.scope.get(name) for name in names)
+        return any(
+            text.file not in {"", self.text.file} for v in values if v for text, _ in v.pieces
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
