@@ -12,7 +12,6 @@ import gzip
 import http.server
 import itertools
 import json
-import socketserver
 import ssl
 import threading
 import time
@@ -22,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rke2pack.digest import Digest
+from tests.contract.loopback import listening
 
 Fault = Callable[["Exchange", bytes], None]
 
@@ -251,33 +251,11 @@ def damaged_gzip(exchange: Exchange, content: bytes) -> None:
     exchange.reply(200, {"Content-Encoding": "gzip"}, bytes(body))
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    request_queue_size = 64
-
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that go away are what some tests are about."""
-
-
 @contextlib.contextmanager
 def serving(*, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Simulator]:
     """Run a simulator; with ``tls`` it speaks https only."""
     simulator = Simulator()
     handler = type("Handler", (Exchange,), {"simulator": simulator})
-    with _Server((host, 0), handler) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(
-                server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        simulator.url = f"http{'s' if tls else ''}://{host}:{server.server_port}"
-        loop = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        loop.start()
-        try:
-            yield simulator
-        finally:
-            simulator.stop.set()
-            server.shutdown()
-            loop.join()
+    with listening(handler, simulator.stop, address=host, tls=tls) as place:
+        simulator.url = f"http{'s' if tls else ''}://{place}"
+        yield simulator

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rke2pack import wishes
+from rke2pack import files, wishes
 from rke2pack.digest import Digest
 from rke2pack.errors import ValidationError
 from rke2pack.oci.store.layout import Layout
+from rke2pack.release.asset import CYCLONEDX, NOTES, OFFLINE, PROVENANCE
 from rke2pack.settings import Settings
 
 TARGET = "registry.example.com/rke2"
+_PAGE_BYTES = 1_000_000
 
 
 def demand(claim: str, *, is_so: bool) -> None:
@@ -36,6 +38,14 @@ def is_pulled(settings: Settings) -> bool:
     return {str(wish.reference) for wish in wishes.asked(settings, (), is_whole=False)} <= names
 
 
+def has_page(settings: Settings) -> bool:
+    """Whether the report is there, complete and below a megabyte."""
+    page = settings.tree / "dist/report.html"
+    with files.reported("read", page):
+        text = page.read_text(encoding="utf-8")
+    return len(text) < _PAGE_BYTES and text.endswith("</html>\n") and "Not there yet" not in text
+
+
 def is_mirrored(settings: Settings) -> bool:
     """Whether the lab's registry has the images of a component under TARGET, digests kept."""
     if settings.lab is None:
@@ -53,3 +63,12 @@ def has_archives(settings: Settings) -> bool:
     folder = settings.tree / "dist/artifacts"
     sizes = [path.stat().st_size for path in folder.glob("*.tar.zst")]
     return bool(sizes) and all(sizes)
+
+
+def is_released(settings: Settings) -> bool:
+    """Whether the release's folder has every kind of file."""
+    there = {path.name for path in (settings.tree / "dist/release").iterdir()}
+    charts = {path.name for path in (settings.tree / "dist/charts").glob("*.yaml")}
+    artifacts = {path.name for path in (settings.tree / "dist/artifacts").glob("[!.]*")}
+    made = {PROVENANCE, OFFLINE, CYCLONEDX, NOTES}
+    return bool(charts) and bool(artifacts) and there == made | charts | artifacts

@@ -23,7 +23,7 @@ from rke2pack.oci.pack import tarball
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 
 _CREATED = "2025-05-01T00:00:00Z"
 _BLOCK = 65535

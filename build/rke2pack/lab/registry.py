@@ -20,7 +20,7 @@ from rke2pack.oci import server
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.server import RegistryServer
 from rke2pack.oci.store.layout import Layout
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 from rke2pack.serving import message
 from rke2pack.serving.content import content
 from rke2pack.serving.message import Answer, Request

@@ -12,21 +12,27 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.errors import ToolError
-from rke2pack.lab import claims, scratch
+from rke2pack.lab import claims, releasing, scratch
 from rke2pack.options import App, chart_options, current_app
 from rke2pack.settings import Settings
 from rke2pack.stages.airgap import command as airgap
 from rke2pack.stages.bump import command as bump
+from rke2pack.stages.changelog import command as changelog
 from rke2pack.stages.charts import command as charts
 from rke2pack.stages.delta import command as delta
 from rke2pack.stages.diff import command as diff
 from rke2pack.stages.images import command as images
 from rke2pack.stages.mirror import command as mirror
 from rke2pack.stages.pull import command as pull
+from rke2pack.stages.release import command as release
+from rke2pack.stages.report import command as report
+from rke2pack.stages.validate import command as validate
 from rke2pack.stages.verify import command as verify
+from rke2pack.tree.native import NativeTree
 
 CHART, COMPONENT = "harvester-cloud-provider", "harvester"
 _OLD, _NEW, _DELTA = "{tree}/dist/old", "{tree}/dist/artifacts", "{tree}/dist/deltas"
+_BEFORE, _RELEASE = f"{{tree}}/{releasing.BEFORE}", "{tree}/dist/release"
 _ARCHIVE = f"rke2-images-{COMPONENT}.linux-amd64.tar.zst"
 _ONE = ("--component", COMPONENT, "--quiet")
 _FAST = ("--profile", "fast", "--quiet")
@@ -38,6 +44,7 @@ class Step:
 
     ``{tree}`` in an argument stands for the scratch tree. ``keeps`` is a folder
     (``{cache}``: of the cache) that the step leaves as it is, to the byte.
+    ``before`` is done first.
     """
 
     command: click.Command
@@ -45,6 +52,7 @@ class Step:
     claim: str = ""
     check: Callable[[Settings], bool] | None = None
     keeps: str = ""
+    before: Callable[[Settings], None] | None = None
 
 
 STEPS = (
@@ -52,7 +60,7 @@ STEPS = (
     Step(command=pull, arguments=_ONE),
     Step(command=airgap, arguments=(*_ONE, "--profile", "fast", "--output", _OLD)),
     Step(command=diff, arguments=(CHART, "0.2.9", "0.2.11")),
-    Step(command=bump, arguments=(CHART, "0.2.10")),
+    Step(command=bump, arguments=(CHART, "0.2.10"), before=releasing.remember),
     Step(command=bump, arguments=(CHART, "0.2.11")),
     Step(command=images, arguments=("--check", "--quiet"), claim="images.txt fits the charts"),
     Step(command=charts),
@@ -86,6 +94,31 @@ STEPS = (
         command=verify,
         arguments=(_NEW, "--against", "{tree}/images.lock", "--quiet"),
         claim="every byte proves itself, every digest is the one of images.lock",
+    ),
+    Step(command=changelog, arguments=(_BEFORE, "{tree}", "--quiet")),
+    Step(command=validate, arguments=("--quiet",), claim="nothing fails on any row of the matrix"),
+    Step(
+        command=report,
+        arguments=("--against", _BEFORE, "--history", "{tree}/dist/sizes.json", "--quiet"),
+        claim="one page that shows all of it",
+        check=claims.has_page,
+    ),
+    Step(
+        command=release,
+        arguments=("{tag}", "--since", _BEFORE),
+        claim="a release in one folder, signed",
+        check=claims.is_released,
+    ),
+    Step(
+        command=release,
+        arguments=("{tag}", "--since", _BEFORE, "--quiet"),
+        claim="the same release, to the byte",
+        keeps=_RELEASE,
+    ),
+    Step(
+        command=verify,
+        arguments=(_RELEASE, "--key", f"{{tree}}/{releasing.PUBLIC_KEY}", "--quiet"),
+        claim="the provenance names every file, and the key has signed it",
     ),
     Step(
         command=delta,
@@ -123,8 +156,9 @@ def command(*, settings: Settings, console: Console) -> None:
 
 
 def _walk(settings: Settings, console: Console) -> None:
+    app = _app(settings)
     for step in STEPS:
-        _run(step, settings, console)
+        _run(step, settings, console, app)
     console.document(
         {
             "steps": [[str(step.command.name), *step.arguments] for step in STEPS],
@@ -134,11 +168,13 @@ def _walk(settings: Settings, console: Console) -> None:
     console.step(f"lab: {len(STEPS)} steps, all as they should be; the tree is in {settings.tree}")
 
 
-def _run(step: Step, settings: Settings, console: Console) -> None:
+def _run(step: Step, settings: Settings, console: Console, app: App) -> None:
     """Run one command in the lab that is open, echoed as a user would type it; check its claim."""
     name, arguments = str(step.command.name), [_filled(each, settings) for each in step.arguments]
     console.line()
     console.step(f"+ rke2pack {name} {' '.join(arguments)}".rstrip())
+    if step.before:
+        step.before(settings)
     kept = Path(_filled(step.keeps, settings)) if step.keeps else None
     before = claims.state(kept) if kept else {}
     # Stdout is for the tour's own document.
@@ -147,7 +183,7 @@ def _run(step: Step, settings: Settings, console: Console) -> None:
             [*arguments, *_options(step.command, settings, console)],
             name,
             standalone_mode=False,
-            obj=_app(settings),
+            obj=app,
         )
     if status:
         msg = f"{name}: ended with {status}"
@@ -162,7 +198,8 @@ def _run(step: Step, settings: Settings, console: Console) -> None:
 
 def _filled(text: str, settings: Settings) -> str:
     lab = settings.lab.fill() if settings.lab and "{lab}" in text else ""
-    return text.format(tree=settings.tree, cache=settings.cache_dir, lab=lab)
+    tag = NativeTree.open(settings.tree).environment["RKE2_VERSION"] if "{tag}" in text else ""
+    return text.format(tree=settings.tree, cache=settings.cache_dir, lab=lab, tag=tag)
 
 
 def _own(step: Step, settings: Settings) -> Settings:
@@ -181,7 +218,7 @@ def _options(command: click.Command, settings: Settings, console: Console) -> It
 
 
 def _app(settings: Settings) -> App:
-    """Return an App whose lab is the one that is open already."""
+    """Return an App whose lab is the one that is open already, with a key to sign a release."""
 
     @contextlib.contextmanager
     def open_lab(asked: Settings, _: Console) -> Iterator[Settings]:
@@ -194,4 +231,6 @@ def _app(settings: Settings) -> App:
             is_offline=False,
         )
 
-    return replace(current_app(), open_lab=open_lab)
+    app = current_app()
+    environment = {**app.environment, **releasing.environment(settings.tree)}
+    return replace(app, open_lab=open_lab, environment=environment)

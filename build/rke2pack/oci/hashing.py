@@ -7,12 +7,14 @@ import hashlib
 import os
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rke2pack.digest import Digest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _CHUNK = 1024 * 1024
 _AHEAD = 4
@@ -31,6 +33,8 @@ class Hashing:
     """Hashes chunks in the order in which they are given; at most a few of them wait."""
 
     def __init__(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow, not for a file
+
         self._hashed = hashlib.sha256()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hash")
         self._waiting: deque[Future[None]] = deque()

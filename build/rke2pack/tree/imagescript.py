@@ -23,6 +23,7 @@ from rke2pack.tree.shell import (
     Statement,
     Test,
     Text,
+    flat,
     parse,
 )
 
@@ -322,7 +323,7 @@ class _Walk:
 
     def _assume(self, body: tuple[Statement, ...], line: int) -> None:
         """Follow a branch that may or may not be taken; it takes nothing away from a list."""
-        if any(isinstance(statement, Output | Assign) for statement in _flat(body)):
+        if any(isinstance(statement, Output | Assign) for statement in flat(body)):
             self.assumed.append(line)
         self.block(_appending(body))
 
@@ -360,17 +361,6 @@ def _joined(operator: str, results: list[bool | None]) -> bool | None:
     if decisive in results:
         return decisive
     return None if None in results else not decisive
-
-
-def _flat(statements: tuple[Statement, ...]) -> Iterator[Statement]:
-    for statement in statements:
-        yield statement
-        if isinstance(statement, Choice):
-            for _, body in statement.branches:
-                yield from _flat(body)
-            yield from _flat(statement.otherwise)
-        elif isinstance(statement, Loop):
-            yield from _flat(statement.body)
 
 
 def _appending(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:

@@ -25,6 +25,9 @@ MAX_DEPTH = 50
 _WRITERS = frozenset({"echo", "printf"})
 _FIRST_WORD_ONLY = "awk"
 _WORD = re.compile(r"\S+")
+_GROUPS = frozenset(
+    {"declaration_command", "list", "compound_statement", "subshell", "do_group", "case_item"}
+)
 _TEST_WORDS = frozenset({"-z", "-n"})
 
 
@@ -174,7 +177,9 @@ class _Reader:
                 found = (self._choice(node, depth),)
             case "for_statement":
                 found = self._loop(node, depth)
-            case "declaration_command" | "list" | "compound_statement" | "subshell":
+            case "function_definition" | "while_statement" | "case_statement":
+                found = self._unsure(node, depth)
+            case _ if node.type in _GROUPS:
                 found = self.block(node, depth)
         return found
 
@@ -256,6 +261,14 @@ class _Reader:
                 otherwise = self.block(child, depth)
         return Choice(branches=tuple(branches), otherwise=otherwise, line=node.start_point.row + 1)
 
+    def _unsure(self, node: Node, depth: int) -> tuple[Statement, ...]:
+        """Read what may run or not, as a condition that is not understood; only with outputs."""
+        body = self.block(node, depth)
+        if not any(isinstance(statement, Output) for statement in flat(body)):
+            return ()
+        line = node.start_point.row + 1
+        return (Choice(branches=((None, body),), otherwise=(), line=line),)
+
     def _branch(self, node: Node, depth: int) -> tuple[Condition, tuple[Statement, ...]]:
         """Split a clause at ``then``: before it the condition, behind it the statements."""
         then = next(i for i, child in enumerate(node.children) if child.type == "then")
@@ -315,6 +328,18 @@ class _Reader:
         values = node.children_by_field_name("value")
         words = tuple(word for value in values for word in self._value(value).words())
         return (Loop(name=self._raw(name), words=words, body=self.block(body, depth)),)
+
+
+def flat(statements: tuple[Statement, ...]) -> Iterator[Statement]:
+    """Yield statements with those inside of conditions and loops."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, Choice):
+            for _, body in statement.branches:
+                yield from flat(body)
+            yield from flat(statement.otherwise)
+        elif isinstance(statement, Loop):
+            yield from flat(statement.body)
 
 
 def _below(node: Node) -> Iterator[Node]:

@@ -49,7 +49,7 @@ def _run(arguments: list[str], environment: Mapping[str, str]) -> int:
     command: click.Command = importlib.import_module(f"rke2pack.stages.{word}").command
     app = App(
         is_github=False,
-        default_cache_dir=Path("/nowhere"),
+        default_cache_dir=lambda: Path("/nowhere"),
         open_lab=_no_lab,
         environment=environment,
     )

@@ -16,7 +16,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -24,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from rke2pack.digest import Digest
 from rke2pack.oci import media
+from tests.contract.loopback import listening
 from tests.contract.oci.images import Made
 
 _PATH = re.compile(
@@ -487,38 +487,13 @@ def _stored(path: str) -> tuple[str, Digest]:
     return repository, Digest.parse(digest)
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
-        """Say nothing: a client that goes away is part of the tests."""
-
-
 @contextlib.contextmanager
 def serving(
-    *, address: str = "127.0.0.1", context: ssl.SSLContext | None = None
+    *, address: str = "127.0.0.1", port: int = 0, context: ssl.SSLContext | None = None
 ) -> Iterator[Simulator]:
     """Run a registry for the length of a block."""
     simulator = Simulator()
     handler = type("Handler", (Exchange,), {"simulator": simulator})
-    with _Server((address, 0), handler) as server:
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        simulator.host = f"{address}:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield simulator
-        finally:
-            simulator.stop.set()
-            server.shutdown()
-            thread.join()
-
-
-def wait_for(claim: Any, seconds: float = 5.0) -> None:  # noqa: ANN401 - any callable
-    """Wait until ``claim()`` is true."""
-    end = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
+    with listening(handler, simulator.stop, address=address, port=port, tls=context) as host:
+        simulator.host = host
+        yield simulator

@@ -17,6 +17,7 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.errors import RegistryError
+from rke2pack.oci.registry import answer as answers
 from rke2pack.oci.registry import heads, watch, wire
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.registry.client import Registry
@@ -24,6 +25,8 @@ from rke2pack.oci.registry.keychain import Keychain
 
 # An answer whose head goes on for ever, byte by byte.
 TRICKLE = b"HTTP/1.1 200 OK\r\nX-Filler: "
+# A chunk's length, and what follows it on its line up to the end, which never comes.
+TRICKLING_CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;"
 FIRST, GOOD, BAD = (Digest.of(text) for text in (b"first", b"good", b"bad"))
 
 
@@ -34,7 +37,7 @@ def answer(digest: Digest, *, status: str = "200 OK", more: str = "", rest: byte
 
 @contextlib.contextmanager
 def scripted(
-    answers: list[bytes], context: ssl.SSLContext | None = None
+    replies: list[bytes], context: ssl.SSLContext | None = None
 ) -> Iterator[tuple[str, list[bytes]]]:
     """Give one answer after the other, on whatever connection; an empty one hangs up."""
     requests: list[bytes] = []
@@ -48,7 +51,7 @@ def scripted(
 
         def answered(connection: socket.socket) -> None:
             with connection:
-                while answers:
+                while replies:
                     request = b""
                     while b"\r\n\r\n" not in request:
                         more = connection.recv(65536)
@@ -56,11 +59,11 @@ def scripted(
                             return
                         request += more
                     requests.append(request)
-                    reply = answers.pop(0)
+                    reply = replies.pop(0)
                     if not reply:
                         return
                     connection.sendall(reply)
-                    while reply == TRICKLE:
+                    while reply in {TRICKLE, TRICKLING_CHUNK}:
                         connection.sendall(b"x")
                         stop.wait(0.02)
 
@@ -169,6 +172,33 @@ def test_answer_whose_head_trickles_is_an_error(monkeypatch: pytest.MonkeyPatch)
             client(host).get_manifest("a/b", "v1")
         assert caught.value.temporary
         assert len(requests) == 2
+
+
+@pytest.mark.usefixtures("waits")
+def test_chunk_whose_length_trickles_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = answers.stream
+
+    def impatient(response: answers.Response, *, what: str) -> object:
+        return real(response, what=what, patience=0.2)
+
+    monkeypatch.setattr(answers, "stream", impatient)
+    monkeypatch.setattr(wire, "_ATTEMPTS", 2)
+    with scripted([TRICKLING_CHUNK, TRICKLING_CHUNK]) as (host, requests):
+        with pytest.raises(RegistryError, match="timed out") as caught:
+            client(host).get_manifest("a/b", "v1")
+        assert caught.value.temporary
+        assert len(requests) == 2
+
+
+def test_stop_ends_the_wait_for_a_body() -> None:
+    stopped = threading.Event()
+    with scripted([TRICKLING_CHUNK]) as (host, _):
+        registry = client(host, stopped)
+        timer = threading.Timer(0.1, stopped.set)
+        timer.start()
+        with pytest.raises(CancelledError):
+            registry.get_manifest("a/b", "v1")
+        timer.join()
 
 
 @pytest.mark.parametrize("is_open", [True, False])

@@ -86,6 +86,7 @@ def test_lock_has_digests_and_sizes_of_every_platform(
                 "config": str(next(iter(child.blobs))),
                 "blobs": 3,
                 "bytes": sum(map(len, child.blobs.values())),
+                "layers": {str(each): len(child.blobs[each]) for each in [*child.blobs][1:]},
             }
             for child in alpha.children[:2]
         },

@@ -17,11 +17,13 @@ from rke2pack.oci.registry.access import Access
 from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.registry.pace import Pace
 from rke2pack.oci.store.layout import Layout
-from rke2pack.oci.store.transfer import Transfer, Wish
+from rke2pack.oci.store.transfer import Transfer
+from rke2pack.oci.wish import Wish
+from tests.contract.loopback import wait_for
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made
 from tests.contract.oci.runner import Answer, listing, run
-from tests.contract.oci.simulator import Simulator, wait_for
+from tests.contract.oci.simulator import Simulator
 
 Pull = Callable[..., Answer]
 LIST = """\

@@ -33,10 +33,6 @@ def uploader(make_access: MakeAccess, registry: Simulator) -> Uploader:
     return Uploader(make_access().registry(registry.host))
 
 
-def chunked(uploader: Uploader, size: int) -> Uploader:
-    return Uploader(uploader._registry, chunk_size=size)
-
-
 def test_blob_is_sent_in_one_request(uploader: Uploader, registry: Simulator, path: Path) -> None:
     assert uploader.push_blob(REPOSITORY, BLOB, path) == "pushed"
     assert registry.blobs[REPOSITORY, BLOB.digest] == DATA
@@ -45,31 +41,18 @@ def test_blob_is_sent_in_one_request(uploader: Uploader, registry: Simulator, pa
     assert uploader.push_blob(REPOSITORY, BLOB, path) == "present"
 
 
-@pytest.mark.parametrize("size", [100_000, 499_999, 500_000, 700_000])
-def test_blob_is_sent_in_chunks(
-    uploader: Uploader, registry: Simulator, path: Path, size: int
-) -> None:
-    assert chunked(uploader, size).push_blob(REPOSITORY, BLOB, path) == "pushed"
-    assert registry.blobs[REPOSITORY, BLOB.digest] == DATA
-    assert len(registry.asked("PATCH")) == -(-len(DATA) // size)
-
-
 def test_empty_blob_is_sent(uploader: Uploader, registry: Simulator, tmp_path: Path) -> None:
     empty = Descriptor(media_type="a/b", digest=Digest.of(b""), size=0)
     (tmp_path / "empty").write_bytes(b"")
-    for one in (uploader, chunked(uploader, 10)):
-        registry.blobs.clear()
-        assert one.push_blob(REPOSITORY, empty, tmp_path / "empty") == "pushed"
-        assert registry.blobs[REPOSITORY, empty.digest] == b""
+    assert uploader.push_blob(REPOSITORY, empty, tmp_path / "empty") == "pushed"
+    assert registry.blobs[REPOSITORY, empty.digest] == b""
 
 
-@pytest.mark.parametrize("chunk", [None, 120_000])
 def test_broken_upload_goes_on_where_the_registry_stands(
-    uploader: Uploader, registry: Simulator, path: Path, chunk: int | None
+    uploader: Uploader, registry: Simulator, path: Path
 ) -> None:
-    registry.upload_resets = [0, 200_000 if chunk is None else 70_000, 1]
-    one = Uploader(uploader._registry, chunk_size=chunk)
-    assert one.push_blob(REPOSITORY, BLOB, path) == "pushed"
+    registry.upload_resets = [0, 200_000, 1]
+    assert uploader.push_blob(REPOSITORY, BLOB, path) == "pushed"
     assert registry.blobs[REPOSITORY, BLOB.digest] == DATA
     assert len(registry.asked("GET", "/uploads/")) == 3
 
@@ -117,12 +100,11 @@ def test_time_to_close_an_upload_has_an_end(
         uploader.push_blob(REPOSITORY, BLOB, path)
 
 
-@pytest.mark.parametrize("chunk", [None, 120_000])
 def test_upload_whose_last_answer_is_lost_is_not_sent_again(
-    uploader: Uploader, registry: Simulator, path: Path, chunk: int | None
+    uploader: Uploader, registry: Simulator, path: Path
 ) -> None:
     registry.lost_answers = 1
-    assert Uploader(uploader._registry, chunk_size=chunk).push_blob(REPOSITORY, BLOB, path)
+    assert uploader.push_blob(REPOSITORY, BLOB, path)
     assert registry.blobs[REPOSITORY, BLOB.digest] == DATA
     assert len(registry.asked("PUT")) == len(registry.asked("POST")) == 1
 
@@ -180,12 +162,11 @@ def test_bytes_that_are_not_the_digest_are_never_completed(
     uploader: Uploader, registry: Simulator, tmp_path: Path
 ) -> None:
     (tmp_path / "wrong").write_bytes(bytes(len(DATA)))
-    for one in (uploader, chunked(uploader, 100_000)):
-        with pytest.raises(IntegrityError, match="content is sha256:"):
-            one.push_blob(REPOSITORY, BLOB, tmp_path / "wrong")
+    with pytest.raises(IntegrityError, match="content is sha256:"):
+        uploader.push_blob(REPOSITORY, BLOB, tmp_path / "wrong")
     assert registry.blobs == {}
     assert 201 not in {r.status for r in registry.asked("PUT")}
-    assert len(registry.asked("DELETE", "/uploads/")) == 2
+    assert len(registry.asked("DELETE", "/uploads/")) == 1
 
 
 def test_file_that_is_too_short_is_an_error(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rke2pack.cli import run
-from tests.contract.oci.simulator import wait_for
+from tests.contract.loopback import wait_for
 
 
 @dataclass(kw_only=True)

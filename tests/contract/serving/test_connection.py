@@ -16,7 +16,7 @@ from rke2pack.serving.connection import Limits
 from rke2pack.serving.content import content
 from rke2pack.serving.message import Answer, Request
 from rke2pack.serving.server import Listen, Server, running
-from tests.contract.oci.simulator import wait_for
+from tests.contract.loopback import wait_for
 from tests.contract.serving.talk import Talk, get, talking
 
 LARGE = 32 * 1024 * 1024

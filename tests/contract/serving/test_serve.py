@@ -138,12 +138,12 @@ def test_folder_of_charts_must_be_there(
 
 def pack_archive(path: Path, layout: Layout, name: str, made: Made, platform: str) -> Path:
     from rke2pack.files import Cache  # noqa: PLC0415 - only here
-    from rke2pack.oci.pack import splice  # noqa: PLC0415 - only here
+    from rke2pack.oci.pack import recipes  # noqa: PLC0415 - only here
     from rke2pack.oci.store.names import Store  # noqa: PLC0415 - only here
 
     reference, store = Reference.parse(name), Store(layout=layout)
     manifest, own = store.manifest(reference, Platform.parse(platform))
-    recipe = splice.recipe("fast", "gz")
+    recipe = recipes.recipe("fast", "gz")
     packer = Packer(store=store, cache=Cache(path.parent / "frames"), recipe=recipe)
     packer.pack(path, [Found(reference=reference, manifest=manifest, platform=own)])
     assert made.children

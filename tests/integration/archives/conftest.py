@@ -15,9 +15,9 @@ from typing import NoReturn
 import pytest
 
 from rke2pack.files import Cache
-from rke2pack.oci.pack import splice
+from rke2pack.oci.pack import recipes
 from rke2pack.oci.pack.packer import Found, Packer
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
@@ -206,7 +206,7 @@ def make(
                 images.append(Found(reference=reference, manifest=manifest, platform=own))
             name = f"{profile}-{platform.replace('/', '-')}"
             path = folder / f"{name}.tar.{form}"
-            recipe = splice.recipe(profile, form)
+            recipe = recipes.recipe(profile, form)
             packer = Packer(store=store, cache=Cache(folder / "cache"), recipe=recipe)
             packer.pack(path, images)
             tar = folder / f"{name}-{form}.tar"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from tests.compatibility import reads, refuses
 from tests.integration.archives.conftest import FORMATS, PROFILES, Consumer, Made
 

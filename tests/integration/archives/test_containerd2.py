@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from rke2pack.cli import run
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from tests.compatibility import reads
 from tests.integration.archives.conftest import FORMATS, PROFILES, Consumer, Made, started
 from tests.integration.archives.test_consumers import in_archive

@@ -14,7 +14,7 @@ from rke2pack.files import Cache
 from rke2pack.oci.intake import archivefile
 from rke2pack.oci.pack import delta
 from rke2pack.oci.pack.delta import DeltaMaker
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import scan as scans

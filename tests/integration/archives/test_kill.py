@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from rke2pack.files import Cache
-from rke2pack.oci.pack import splice
+from rke2pack.oci.pack import recipes
 from rke2pack.oci.store.names import Store
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.pack.packer import Found, Packer
@@ -36,7 +36,7 @@ for name in store.names:
     reference = Reference.parse(name)
     manifest, platform = store.manifest(reference, Platform.parse("linux/amd64"))
     images.append(Found(reference=reference, manifest=manifest, platform=platform))
-packer = Packer(store=store, cache=Cache(cache), recipe=splice.recipe("default", form),
+packer = Packer(store=store, cache=Cache(cache), recipe=recipes.recipe("default", form),
                 max_size=300_000)
 packer.pack(cache / "out" / f"a.tar.{form}", images)
 """

@@ -18,10 +18,11 @@ from rke2pack.oci.registry.access import Access
 from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.registry.upload import Uploader
 from rke2pack.oci.store.layout import Layout
+from tests.contract.loopback import wait_for
 from tests.contract.oci import images
 from tests.contract.oci.images import Made
 from tests.contract.oci.runner import listing
-from tests.contract.oci.simulator import serving, wait_for
+from tests.contract.oci.simulator import serving
 from tests.integration.oci.conftest import Missing, RealRegistry, running, start
 from tests.integration.oci.test_registries import send
 
@@ -113,7 +114,7 @@ def test_interrupt_ends_soon_and_keeps_what_came(registry: RealRegistry, tmp_pat
         made = images.manifest(layers=[images.noise(3_000_000, 77)])
         slow.push("rancher/slow", made, "v1")
         layer = list(made.blobs)[1]
-        slow.silence[layer] = 3.0
+        slow.silence[layer] = 60.0
         call = arguments(registry, ["slow"], tmp_path)
         call[call.index("--endpoint") + 1] = f"docker.io=http://{slow.host}"
         process = start(call, {})
@@ -126,6 +127,37 @@ def test_interrupt_ends_soon_and_keeps_what_came(registry: RealRegistry, tmp_pat
         slow.silence.clear()
         finish(call)
     assert Layout.open(tmp_path / "store").path(layer).read_bytes() == made.blobs[layer]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_silent", ["source", "target"])
+def test_interrupt_ends_a_mirror_soon_and_the_next_one_finishes_it(
+    tmp_path: Path, is_silent: str
+) -> None:
+    with serving() as source, serving(address="127.0.0.2") as target:
+        made = [images.manifest(layers=[images.noise(3_000_000, 80 + n)]) for n in range(12)]
+        for number, image in enumerate(made):
+            source.push(f"rancher/image{number}", image, "v1")
+            if is_silent == "source":
+                source.silence[list(image.blobs)[1]] = 60.0
+        target.closing_silence = 60.0 if is_silent == "target" else 0.0
+        names = [f"docker.io/rancher/image{number}:v1" for number in range(len(made))]
+        call: list[str | Path] = ["mirror", target.host, *names]
+        call += ["--endpoint", f"docker.io=http://{source.host}"]
+        call += ["--endpoint", f"{target.host}=http://{target.host}"]
+        call += ["--tree", tmp_path, "--cache-dir", tmp_path]
+        process = start(call, {})
+        wait_for(lambda: len(source.asked("GET", "/blobs/")) > 3, 20.0)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode != 0
+        assert time.monotonic() - began < 10
+        source.silence.clear()
+        target.closing_silence = 0.0
+        finish(call)
+        for number, image in enumerate(made):
+            assert target.manifests[f"rancher/image{number}", "v1"] == (image.media_type, image.raw)
 
 
 @pytest.mark.slow

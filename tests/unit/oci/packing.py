@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rke2pack.files import Cache
-from rke2pack.oci.pack import splice
+from rke2pack.oci.pack import recipes
 from rke2pack.oci.pack.packer import Found, Packer
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
@@ -33,6 +33,6 @@ def pack(
         manifest, own = store.manifest(reference, Platform.parse(platform))
         images.append(Found(reference=reference, manifest=manifest, platform=own))
     cache = Cache(layout.root.parent / "frames-of-tests")
-    recipe = splice.recipe(profile, form)
+    recipe = recipes.recipe(profile, form)
     Packer(store=store, cache=cache, recipe=recipe, max_size=max_size).pack(path, images)
     return path

@@ -16,7 +16,7 @@ from rke2pack.oci import media
 from rke2pack.oci.intake import archivefile
 from rke2pack.oci.intake import take as intake
 from rke2pack.oci.model import Manifest
-from rke2pack.oci.pack import splice
+from rke2pack.oci.pack import recipes
 from rke2pack.oci.pack.packer import Found, Packer
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
@@ -74,7 +74,7 @@ def test_archive_of_ours_comes_with_its_manifests(
 @pytest.mark.parametrize("profile", ["fast", "default"])
 @pytest.mark.parametrize("form", ["zst", "gz"])
 def test_what_airgap_packs_comes_back_as_it_was(
-    layout: Layout, tmp_path: Path, profile: splice.ProfileName, form: splice.Format
+    layout: Layout, tmp_path: Path, profile: recipes.ProfileName, form: recipes.Format
 ) -> None:
     for number in range(3):
         put_image(layout, f"docker.io/example/app{number}:v1", [(BASE, "gzip"), (OWN, "gzip")])
@@ -83,7 +83,7 @@ def test_what_airgap_packs_comes_back_as_it_was(
         Found(reference=Reference.parse(n), manifest=store.manifest(Reference.parse(n), AMD64)[0],
               platform=AMD64) for n in store.names
     ]  # fmt: skip
-    recipe = splice.recipe(profile, form)
+    recipe = recipes.recipe(profile, form)
     packer = Packer(store=store, cache=Cache(tmp_path / "c"), recipe=recipe, max_size=5000)
     packer.pack(tmp_path / "a.tar", images)
     other = Layout.open(tmp_path / "other")

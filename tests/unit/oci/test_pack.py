@@ -21,9 +21,9 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.files import Cache
 from rke2pack.oci import coding, media
-from rke2pack.oci.pack import splice
+from rke2pack.oci.pack import recipes
 from rke2pack.oci.pack.packer import Artifact, Found, Packer
-from rke2pack.oci.pack.splice import Format, ProfileName
+from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
@@ -53,7 +53,7 @@ class Workshop:
 
     def packer(self, profile: ProfileName, form: Format, **options: Any) -> Packer:  # noqa: ANN401 - of Packer
         store = Store(layout=self.layout)
-        recipe = splice.recipe(profile, form)
+        recipe = recipes.recipe(profile, form)
         return Packer(store=store, cache=Cache(self.cache), recipe=recipe, **options)
 
     def images(self, platform: Platform = AMD64) -> list[Found]:

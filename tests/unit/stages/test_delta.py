@@ -17,7 +17,7 @@ from rke2pack.files import Cache
 from rke2pack.oci.intake import archivefile
 from rke2pack.oci.intake import take as intake
 from rke2pack.oci.pack.delta import DeltaMaker, read_base
-from rke2pack.oci.pack.splice import Format
+from rke2pack.oci.pack.recipes import Format
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import scan as scans
@@ -71,7 +71,7 @@ class Bench:
         def no_lab(*_: object) -> Any:  # noqa: ANN401 - never called
             raise AssertionError
 
-        app = App(is_github=False, default_cache_dir=self.cache, open_lab=no_lab)
+        app = App(is_github=False, default_cache_dir=lambda: self.cache, open_lab=no_lab)
         where = ["--json", "--output", str(self.output)]
         done = CliRunner().invoke(command, [*where, *map(str, arguments)], obj=app)
         if isinstance(done.exception, PackError):

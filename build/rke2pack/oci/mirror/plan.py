@@ -15,7 +15,7 @@ from rke2pack.oci.model import Descriptor
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.layout import Entry, Layout
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 
 
 def from_registries(

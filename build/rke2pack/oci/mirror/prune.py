@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rke2pack.digest import Digest
 from rke2pack.errors import (
@@ -20,9 +20,10 @@ from rke2pack.oci import media
 from rke2pack.oci.mirror.names import Rules
 from rke2pack.oci.model import Index
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.registry.client import Registry
-from rke2pack.oci.registry.upload import Uploader
 from rke2pack.oci.resolve import MAX_NESTING
+
+if TYPE_CHECKING:
+    from rke2pack.oci.registry.client import Registry
 
 Status = Literal["deleted", "absent", "planned", "failed"]
 
@@ -128,6 +129,8 @@ class Pruner:
         return Removal(reference=reference, status="planned", note=note)
 
     def _remove(self, reference: Reference, asked: tuple[Reference, ...]) -> Status:
+        from rke2pack.oci.registry.upload import Uploader  # noqa: PLC0415 - slow, and not for a plan
+
         repository, uploader = reference.repository, Uploader(self.registry)
         digest = self.registry.find_digest(repository, reference.tag or reference.digest or "")
         if digest is None:

@@ -8,12 +8,13 @@ has a tag at the target is complete, whenever the program ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
+from rke2pack.oci.completion import as_ready
 from rke2pack.oci.mirror import shape
 from rke2pack.oci.mirror.companions import Followers
 from rke2pack.oci.mirror.sources import ReferrersApis, Source
@@ -95,7 +96,7 @@ class Mirror:
         )
         self._followers = Followers(target=self._target, copy=self._copy_companion)
         try:
-            for each in as_completed([heads.submit(self._outcome, errand) for errand in errands]):
+            for each in as_ready([heads.submit(self._outcome, errand) for errand in errands]):
                 yield each.result()
         except BaseException:
             self.access.stopped.set()

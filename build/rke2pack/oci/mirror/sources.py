@@ -6,17 +6,19 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.oci import media, model
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.registry.client import Registry
 from rke2pack.oci.registry.stream import BytesOrigin, FileOrigin, Origin, RegistryOrigin
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES
 from rke2pack.oci.store.layout import Layout
+
+if TYPE_CHECKING:
+    from rke2pack.oci.registry.client import Registry
 
 # What a signature, attestation or SBOM is called (cosign), and without an ending the
 # list of referrers where a registry keeps none (distribution-spec, "Referrers Tag Schema").

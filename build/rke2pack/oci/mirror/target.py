@@ -11,15 +11,18 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.oci.mirror.sources import ReferrersApis, Source
 from rke2pack.oci.model import Descriptor, Document
-from rke2pack.oci.registry.client import Registry
 from rke2pack.oci.registry.stream import RegistryOrigin, ShownOrigin
-from rke2pack.oci.registry.upload import Arrival, Uploader
 from rke2pack.progress import Meter, Position, Silence
+
+if TYPE_CHECKING:
+    from rke2pack.oci.registry.client import Registry
+    from rke2pack.oci.registry.upload import Arrival
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,8 @@ class Target:
 
     def __post_init__(self) -> None:
         """Write through one uploader."""
+        from rke2pack.oci.registry.upload import Uploader  # noqa: PLC0415 - slow, and not for --help
+
         self._uploader = Uploader(self.registry)
 
     @property

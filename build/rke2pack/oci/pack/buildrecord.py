@@ -27,14 +27,18 @@ class BuildRecord:
 
     def files(self) -> tuple[Written, ...]:
         """Return the files where they were made of these inputs and are untouched, else none."""
+        known = self._known()
+        if known.get("inputs") != self.inputs:
+            return ()
+        found = self.any_files()
+        return found if all(each.is_untouched for each in found) else ()
+
+    def any_files(self) -> tuple[Written, ...]:
+        """Return the files as they are recorded, of whatever inputs, touched or not."""
         try:
-            known = json.loads(self.cache.get(self._key) or b"null")
-            if known["inputs"] != self.inputs:
-                return ()
-            found = tuple(self._written(each) for each in known["files"])
+            return tuple(self._written(each) for each in self._known()["files"])
         except (ValueError, TypeError, KeyError):
             return ()
-        return found if all(each.is_untouched for each in found) else ()
 
     def keep(self, written: Iterable[Written]) -> None:
         """Record files that were just written."""
@@ -49,6 +53,13 @@ class BuildRecord:
         ]
         self.cache.put(self._key, json.dumps({"inputs": self.inputs, "files": files}).encode())
 
+    def _known(self) -> dict[str, Any]:
+        try:
+            known = json.loads(self.cache.get(self._key) or b"null")
+        except ValueError:
+            return {}
+        return known if isinstance(known, dict) else {}
+
     @property
     def _key(self) -> str:
         return f"archives/{Digest.of(self.subject.encode()).hex}.json"
@@ -60,3 +71,11 @@ class BuildRecord:
             digest=Digest(known["sha256"]),
             mtime_ns=int(known["mtime_ns"]),
         )
+
+
+def recorded(cache: Cache, path: Path) -> Written | None:
+    """Return what is recorded of a product that is one file, whatever it was made of."""
+    record = BuildRecord(
+        cache=cache, folder=path.parent, subject=str(path.absolute()), inputs="unknown"
+    )
+    return next((each for each in record.any_files() if each.path.name == path.name), None)

@@ -24,12 +24,12 @@ from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.oci.intake.savedimage import Saved
 from rke2pack.oci.intake.take import Incoming
 from rke2pack.oci.model import Manifest
-from rke2pack.oci.pack import content, splice
+from rke2pack.oci.pack import content, recipes
 from rke2pack.oci.pack import images as archive
 from rke2pack.oci.pack.images import ArchiveImage, Layer
 from rke2pack.oci.pack.outfile import Written
 from rke2pack.oci.pack.packer import Packer
-from rke2pack.oci.pack.splice import Format, Recipe
+from rke2pack.oci.pack.recipes import Format, Recipe
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES
 from rke2pack.oci.store.layout import Entry, Layout
@@ -60,7 +60,7 @@ class Made:
 
 def recipe(form: Format) -> Recipe:
     """Return how deltas are made: every blob as the archive has it, or its digest would go."""
-    return replace(splice.recipe("default", form), keeps_blobs=True, splices=False)
+    return replace(recipes.recipe("default", form), keeps_blobs=True, splices=False)
 
 
 def read_base(file: ArchiveFile) -> Base:

@@ -12,9 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rke2pack.oci.coding import Coding
+from rke2pack.oci.coding import FRAME_BYTES, Coding
 
-FRAME_BYTES = 32 * 1024 * 1024
 WORKERS = 2
 _Key = TypeVar("_Key")
 

@@ -16,66 +16,34 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
 from rke2pack.files import Cache
 from rke2pack.oci import coding
-from rke2pack.oci.coding import Coding, Gzip, Zstd
 from rke2pack.oci.pack import content, frames, framesize
 from rke2pack.oci.pack.framecache import FrameCache
 from rke2pack.oci.pack.frames import WORKERS, Frame, Job
 from rke2pack.oci.pack.images import Layer
 from rke2pack.oci.pack.outfile import Outfile
+from rke2pack.oci.pack.recipes import Recipe
 from rke2pack.oci.store.layout import Layout
 from rke2pack.progress import Advance, Meter, Silence
-
-Format = Literal["zst", "gz"]
-ProfileName = Literal["fast", "default", "small"]
-# From here on zstd's search for long matches pays: below, it makes frames of
-# 32 MiB, which the window covers, no smaller and takes a quarter of the time.
-_FAR_LEVEL = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How archives of one profile and format are made.
-
-    ``plain`` encodes everything but gzip layers that are kept as they are,
-    which ``packed`` only wraps.
-    """
-
-    keeps_blobs: bool
-    splices: bool
-    plain: Coding
-    packed: Coding
-
-
-def recipe(profile: ProfileName, form: Format) -> Recipe:
-    """Return the recipe; default and small differ in their ``.tar.zst`` only."""
-    keeps = profile == "fast"
-    if form == "gz":
-        return Recipe(keeps_blobs=keeps, splices=True, plain=Gzip(level=6), packed=Gzip(level=0))
-    level = {"fast": 3, "default": 9, "small": 16}[profile]
-    return Recipe(
-        keeps_blobs=keeps,
-        splices=False,
-        plain=Zstd(level=level, is_near=level < _FAR_LEVEL),
-        packed=Zstd(level=1, is_near=True),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """A layer whose ``size`` in the tar is known; ``path`` has its frames, ``length`` bytes.
 
-    Without a path it is encoded when it is written.
+    Without a path it is wrapped while it is written.
     """
 
     size: int
     path: Path | None = None
     length: int = 0
+
+
+_Turn = tuple[Layer, Ready]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +66,7 @@ class Splicer:
         direct = [each for each in every if _is_direct(each)]
         framed = [each for each in every if each not in {*spliced, *direct}]
         with ThreadPoolExecutor(WORKERS) as pool:
-            ready = dict(pool.map(self._spliced, spliced))
+            ready = dict(pool.map(self._spliced, sorted(spliced, key=_large_first)))
             ready |= {each.digest: Ready(size=each.blob.size) for each in direct}
             found = dict(pool.map(self._found, framed))
         ready |= {digest: known for digest, known in found.items() if known is not None}
@@ -113,20 +81,28 @@ class Splicer:
             for frame in encoded:
                 if frame.data is not None:
                     out.write(frame.data)
-                elif frame.key is not None and frame.key.path is not None:
-                    out.copy(frame.key.path, frame.key.length)
+                elif frame.key is not None:
+                    self._place(*frame.key, out)
 
     def _jobs(
         self, pieces: Iterable[bytes | Layer], ready: Mapping[Digest, Ready]
-    ) -> Iterator[Job[Ready | None]]:
-        """Yield a job a piece; one to copy has nothing to encode, only its turn."""
+    ) -> Iterator[Job[_Turn | None]]:
+        """Yield a job a piece; a layer has nothing to encode, only its turn."""
+        plain = self.recipe.plain
         for piece in pieces:
             if isinstance(piece, bytes):
-                yield Job(key=None, coding=self.recipe.plain, chunks=(piece,))
-                continue
-            known = ready[piece.digest]
-            chunks = self._whole(piece, known.size) if known.path is None else ()
-            yield Job(key=known, coding=self.recipe.packed, chunks=chunks)
+                yield Job(key=None, coding=plain, chunks=(piece,))
+            else:
+                yield Job(key=(piece, ready[piece.digest]), coding=plain, chunks=())
+
+    def _place(self, layer: Layer, known: Ready, out: Outfile) -> None:
+        """Copy a layer's frames, or wrap it."""
+        if known.path is not None:
+            out.copy(known.path, known.length)
+            return
+        whole = frames.split(self._whole(layer, known.size), size=coding.PIECE_BYTES)
+        for data in self.recipe.packed.wrap(whole, known.size):
+            out.write(data)
 
     def _is_spliced(self, layer: Layer) -> bool:
         return self.recipe.splices and layer.is_unpacked and layer.packing == "gzip"
@@ -193,6 +169,8 @@ class Splicer:
         left = size
         for chunk in self._verbatim(layer):
             left -= len(chunk)
+            if left < 0:
+                break
             yield chunk
         if left:
             msg = f"{self.layout.root}: {layer.blob.digest} has {size - left} bytes, not {size}"
@@ -234,3 +212,8 @@ def _until_end(encoded: Iterator[Frame[None]]) -> Iterator[bytes]:
         if frame.data is None:
             return
         yield frame.data
+
+
+def _large_first(layer: Layer) -> int:
+    """Order layers so that no worker has a large one left when the others are done."""
+    return -layer.blob.size

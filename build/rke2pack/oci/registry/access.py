@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rke2pack.errors import ConfigError
 from rke2pack.oci.reference import DOCKER_HUB
 from rke2pack.oci.registry import certs
-from rke2pack.oci.registry.client import Registry
 from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.registry.pace import Pace
-from rke2pack.oci.registry.token import Authenticator
-from rke2pack.oci.registry.wire import Wire
+
+if TYPE_CHECKING:
+    from rke2pack.oci.registry.client import Registry
+    from rke2pack.oci.registry.wire import Wire
 
 _HUB = f"registry-1.{DOCKER_HUB}"
 
@@ -69,6 +71,11 @@ class Access:
         return sum(registry.wire.uploaded for registry in self._made.values())
 
     def _make(self, host: str) -> Registry:
+        # All that knows HTTP is slow to import, and many runs ask no registry.
+        from rke2pack.oci.registry.client import Registry  # noqa: PLC0415
+        from rke2pack.oci.registry.token import Authenticator  # noqa: PLC0415
+        from rke2pack.oci.registry.wire import Wire  # noqa: PLC0415
+
         named = self.endpoints.get(host)
         authority = urlsplit(named).netloc if named else _HUB if host == DOCKER_HUB else host
         wire = Wire(

@@ -10,9 +10,10 @@ import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Self
+from typing import Self, cast
 
 import requests
 import urllib3
@@ -31,6 +32,7 @@ from rke2pack.oci.registry.heads import Bare
 LONGEST_SILENCE = 900.0
 _BLOCK = 128 * 1024
 _SMALL = 64 * 1024
+_SETTLE_SECONDS = 60.0
 _MAX_ERROR_BYTES = 16 * 1024
 _TEMPORARY = frozenset({408, 425, 500, 502, 503, 504})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -46,6 +48,13 @@ class Response:
         self.raw = raw
         self.status_code = raw.status
         self.headers = raw.headers
+
+    def waiting(self, seconds: float) -> AbstractContextManager[None]:
+        """Look after the connection for the length of a block that reads; as `Watch.over`."""
+        over = getattr(self.raw, "waiting", None)
+        return (
+            nullcontext() if over is None else cast("AbstractContextManager[None]", over(seconds))
+        )
 
     def close(self) -> None:
         """Close the connection, unless it was given back."""
@@ -80,7 +89,12 @@ def stream(
     Bytes are as sent, whatever Content-Encoding claims.
     """
     since, got = time.monotonic(), 0
-    while chunk := response.raw.read1(_BLOCK, decode_content=False):
+    while True:
+        # urllib3 reads the line before a chunk to its end, however long that takes.
+        with response.waiting(patience):
+            chunk = response.raw.read1(_BLOCK, decode_content=False)
+        if not chunk:
+            return
         yield chunk
         got += len(chunk)
         now = time.monotonic()
@@ -95,7 +109,8 @@ def settle(response: Response, method: str) -> None:
     """Read what little is left, so that the connection can be used again."""
     length = response.headers.get("Content-Length", "")
     if method == "HEAD" or (length.isdigit() and int(length) <= _SMALL):
-        response.raw.read(_SMALL, decode_content=False)
+        with response.waiting(_SETTLE_SECONDS):
+            response.raw.read(_SMALL, decode_content=False)
         response.raw.release_conn()
 
 
@@ -137,7 +152,7 @@ def breakage(exc: Exception, what: str) -> RegistryError:
             hint="name a private CA with --ca-file",
             temporary=is_cut,
         )
-    if isinstance(exc, requests.Timeout | urllib3.exceptions.TimeoutError):
+    if isinstance(exc, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         reason = "timed out"
     elif isinstance(exc, requests.ConnectionError):
         reason = f"not reachable: {_root(exc)}"

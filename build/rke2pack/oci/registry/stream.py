@@ -13,13 +13,15 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rke2pack import files
 from rke2pack.errors import IntegrityError
 from rke2pack.oci.model import Descriptor
-from rke2pack.oci.registry.client import Registry
 from rke2pack.progress import Position
+
+if TYPE_CHECKING:
+    from rke2pack.oci.registry.client import Registry
 
 _BLOCK = 256 * 1024
 # How much is read again at most, when an upload is taken up.

@@ -58,10 +58,9 @@ class Upload:
 class Uploader:
     """Writes blobs and manifests to one registry; safe for threads."""
 
-    def __init__(self, registry: Registry, *, chunk_size: int | None = None) -> None:
-        """Send blobs whole, or in PATCH requests of ``chunk_size`` bytes."""
+    def __init__(self, registry: Registry) -> None:
+        """Write through ``registry``, which reads."""
         self._registry = registry
-        self._chunk_size = chunk_size
 
     def push_blob(
         self, repository: str, blob: Descriptor, origin: Origin | Path, *, mount_from: str = ""
@@ -212,12 +211,11 @@ class Uploader:
     def _send(self, upload: Upload, stream: Stream) -> None:
         """Send what is left of a blob and close its upload."""
         size = upload.blob.size
-        if size and upload.offset == 0 and self._chunk_size is None:
+        if size and upload.offset == 0:
             self._close(upload, stream.part(0, size))
             return
-        while upload.offset < size:
-            length = min(self._chunk_size or size, size - upload.offset)
-            upload = self._patch(upload, stream.part(upload.offset, length))
+        if upload.offset < size:
+            upload = self._patch(upload, stream.part(upload.offset, size - upload.offset))
         self._close(upload, None)
 
     def _patch(self, upload: Upload, part: Part) -> Upload:

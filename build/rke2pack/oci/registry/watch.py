@@ -1,4 +1,4 @@
-"""Watch: ends waits for the head of an answer, which a socket's own time-out does not.
+"""Watch: ends waits for the other side, which a socket's own time-out does not.
 
 A time-out counts from one byte to the next, so that a host which sends a byte
 now and then could keep a thread for ever; and nothing tells a socket that the
@@ -11,12 +11,15 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 # What a head may take beyond the time until its first byte.
 HEAD_SECONDS = 30.0
+SEND_SECONDS = 60.0
 _TICK = 0.25
 
 
@@ -32,8 +35,10 @@ class Watch:
         self._is_running = False
 
     @contextlib.contextmanager
-    def over(self, sock: socket.socket, seconds: float) -> Iterator[None]:
-        """Look after a socket for the length of a block.
+    def over(
+        self, sock: socket.socket, seconds: float, what: str = "the head of the answer"
+    ) -> Iterator[None]:
+        """Look after a socket for the length of a block, in which it is waited for ``what``.
 
         Raises TimeoutError where the block took longer than ``seconds``,
         CancelledError where the work was stopped; the socket is shut then.
@@ -53,7 +58,7 @@ class Watch:
             if was_shut:
                 if self._stopped.is_set():
                     raise CancelledError
-                msg = "the head of the answer took too long"
+                msg = f"{what} took too long"
                 raise TimeoutError(msg)
 
     def _run(self) -> None:
@@ -83,7 +88,7 @@ class Watch:
 
 
 def attach(pool: Any, watch: Watch) -> None:  # noqa: ANN401 - urllib3's, which has its home elsewhere
-    """Have all connections of a pool looked after while they wait for the head of an answer."""
+    """Have all connections of a pool looked after while they send, and wait for an answer."""
     own = pool.ConnectionCls
     if issubclass(own, _Watched):
         return
@@ -97,10 +102,26 @@ class _Watched:
     sock: socket.socket | None
     timeout: float | None
 
-    def getresponse(self) -> Any:  # noqa: ANN401 - whatever the pool's class gives
-        """Read the head of an answer."""
+    def send(self, data: Any) -> None:  # noqa: ANN401 - whatever the pool's class takes
+        """Send a part of a request."""
         parent: Any = super()
         if self.sock is None:
+            parent.send(data)
+            return
+        with self.watch.over(self.sock, SEND_SECONDS, "sending"):
+            parent.send(data)
+
+    def getresponse(self) -> Any:  # noqa: ANN401 - whatever the pool's class gives
+        """Read the head of an answer; who reads its body is told how to be looked after."""
+        parent: Any = super()
+        sock = self.sock
+        if sock is None:
             return parent.getresponse()
-        with self.watch.over(self.sock, (self.timeout or 0.0) + HEAD_SECONDS):
-            return parent.getresponse()
+        with self.watch.over(sock, (self.timeout or 0.0) + HEAD_SECONDS):
+            # Without a name: one that came in part would be kept open by the error's traceback.
+            return _watched(parent.getresponse(), partial(self.watch.over, sock, what="the answer"))
+
+
+def _watched(answer: Any, waiting: Callable[[float], AbstractContextManager[None]]) -> Any:  # noqa: ANN401 - as above
+    answer.waiting = waiting
+    return answer

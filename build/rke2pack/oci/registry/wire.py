@@ -65,6 +65,10 @@ class Rereadable(Protocol):
 Body = bytes | Rereadable
 
 
+class _UnreachableError(requests.ConnectionError):
+    """The host has no address, or nobody answers there."""
+
+
 class _Adapter(requests.adapters.HTTPAdapter):
     """Sends bodies in large blocks."""
 
@@ -113,6 +117,7 @@ class Wire:
         self._headers = {name: str(value) for name, value in self._session.headers.items()}
         self._roads: dict[Origin, _Road] = {}
         self._watch = watch.Watch(pace.stopped)
+        self._is_given_up = False
 
     @contextlib.contextmanager
     def exchange(
@@ -144,10 +149,14 @@ class Wire:
             with self._follow(method, url, own, authorization, body, timeout) as response:
                 if response.status_code not in expected:
                     raise self._heed(answer.refusal(response, what, hints or {}))
+                self._is_given_up = False
                 yield response
                 answer.settle(response, method)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise answer.breakage(exc, what) from exc
+            error = answer.breakage(exc, what)
+            if isinstance(exc, _UnreachableError) and self._is_given_up:
+                error.temporary = False
+            raise error from exc
 
     def speaks_tls(self, url: str) -> bool:
         """Whether something at this https address answers with TLS.
@@ -201,14 +210,24 @@ class Wire:
             sleep=self.pace.sleep,
             reraise=True,
         )
-        return retrying(again)
+        try:
+            return retrying(again)
+        except RegistryError as exc:
+            self._give_up(exc)
+            raise
 
     def rest(self, failures: int, error: RegistryError) -> None:
         """Wait after so many failures in a row; raises ``error`` when it was one too many."""
         if not error.temporary or failures >= _ATTEMPTS:
+            self._give_up(error)
             raise error
         if error.retry_after is None:
             self.pace.sleep(min(10.0, 0.25 * 2.0**failures))
+
+    def _give_up(self, error: RegistryError) -> None:
+        """After all tries to connect for one thing, let the next things try only once."""
+        if isinstance(error.__cause__, _UnreachableError):
+            self._is_given_up = True
 
     def _follow(  # noqa: PLR0917 - as `exchange` names them
         self,
@@ -271,7 +290,7 @@ class Wire:
         except urllib3.exceptions.SSLError as exc:
             raise requests.exceptions.SSLError(exc) from exc
         except urllib3.exceptions.NewConnectionError as exc:
-            raise requests.ConnectionError(exc) from exc
+            raise _UnreachableError(exc) from exc
         except urllib3.exceptions.TimeoutError as exc:
             raise requests.Timeout(exc) from exc
         except (urllib3.exceptions.HTTPError, OSError) as exc:

@@ -11,7 +11,8 @@ from rke2pack.oci.model import Manifest, unique
 from rke2pack.oci.resolve import Image, resolve
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.store.names import Store
-from rke2pack.oci.store.transfer import Outcome, Wish
+from rke2pack.oci.store.transfer import Outcome
+from rke2pack.oci.wish import Wish
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,37 +8,27 @@ before the indexes that list them, names last: what has a name is complete.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.oci import media, model
+from rke2pack.oci.completion import as_ready
 from rke2pack.oci.model import Descriptor, Document
-from rke2pack.oci.platform import Platform
-from rke2pack.oci.reference import Reference
 from rke2pack.oci.registry.access import Access
-from rke2pack.oci.registry.client import Registry, Sink
 from rke2pack.oci.resolve import MAX_CONFIG_BYTES, Image, resolve
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.store.names import Store
+from rke2pack.oci.wish import Wish
 from rke2pack.progress import Meter, Position, Silence
 
+if TYPE_CHECKING:
+    from rke2pack.oci.registry.client import Registry, Sink
+
 Status = Literal["copied", "present", "planned", "failed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """An image to have: no platforms means all of them, attestations included.
-
-    ``accept`` raises where the digest of what the name points at is not to be had.
-    """
-
-    reference: Reference
-    platforms: tuple[Platform, ...] = ()
-    accept: Callable[[Digest], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +148,7 @@ class Transfer:
         heads = ThreadPoolExecutor(max(2 * self.jobs, 4), thread_name_prefix="image")
         self._pool = ThreadPoolExecutor(self.jobs, thread_name_prefix="blob")
         try:
-            for each in as_completed([heads.submit(self._outcome, wish) for wish in wishes]):
+            for each in as_ready([heads.submit(self._outcome, wish) for wish in wishes]):
                 yield each.result()
         except BaseException:
             self.access.stopped.set()

@@ -25,7 +25,7 @@ from rke2pack.oci.pack import delta
 from rke2pack.oci.pack.buildrecord import BuildRecord
 from rke2pack.oci.pack.delta import Base, DeltaMaker, Made
 from rke2pack.oci.pack.outfile import Written
-from rke2pack.oci.pack.splice import Format
+from rke2pack.oci.pack.recipes import Format
 from rke2pack.options import max_size_option, store_options
 from rke2pack.settings import Settings
 from rke2pack.stages.delta import pairs
