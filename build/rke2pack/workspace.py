@@ -259,6 +259,19 @@ class Workspace:
             raise ConfigError(msg, hint="write it with 'rke2pack images', or name images")
         return tuple(s for s in sections if not components or s.component in components)
 
+    def listed(self) -> tuple[Section, ...]:
+        """Return the lists of the tree as they are written, whatever its layout."""
+        tree = self.any_tree
+        if isinstance(tree, NativeTree):
+            return files.written(tree)
+        from rke2pack.lists import script  # noqa: PLC0415 - only here
+        from rke2pack.tree.rke2 import Rke2Tree  # noqa: PLC0415 - only here
+
+        if isinstance(tree, Rke2Tree):
+            return script.sections(tree)
+        msg = f"{type(tree).__name__}: a tree whose lists nobody knows how to read"
+        raise TypeError(msg)
+
     def reference(self, entry: BundledChart, found: IndexEntry, chart: Chart) -> ChartReference:
         """Return the reference form of ``entry`` for another version.
 
