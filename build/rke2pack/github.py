@@ -41,6 +41,7 @@ _LONGEST_WAIT: Final = 60.0
 _TIMEOUT: Final = (10.0, 60.0)
 _UPLOAD_TIMEOUT: Final = (60.0, 300.0)
 _CHUNK: Final = 1024 * 1024
+_MAX_SHOWN: Final = 300
 _TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}/[A-Za-z0-9._-]{1,100}\Z")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40,64}\Z")
@@ -427,6 +428,11 @@ def _document(body: bytes, url: str) -> Any:  # noqa: ANN401 - any JSON
         raise ReleaseError(msg, hint="check --api") from exc
 
 
+def _shown(text: str) -> str:
+    """Return a server's text as it may stand in a line; what does not print is written out."""
+    return text if text.isprintable() and len(text) <= _MAX_SHOWN else ascii(text[:_MAX_SHOWN])
+
+
 def _release(found: object, url: str) -> RemoteRelease:
     match found:
         case {"id": int(number), "tag_name": str(tag), "draft": bool(is_draft), **rest}:
@@ -434,7 +440,7 @@ def _release(found: object, url: str) -> RemoteRelease:
                 id=number,
                 tag=tag,
                 is_draft=is_draft,
-                address=redact(str(rest.get("html_url", ""))),
+                address=_shown(redact(str(rest.get("html_url", "")))),
                 uploads=str(rest.get("upload_url", "")),
             )
     msg = f"{redact(url)}: answers with no release"
@@ -448,9 +454,9 @@ def _asset(found: object, url: str) -> RemoteAsset:
             is_sha = isinstance(digest, str) and _SHA256.match(digest)
             return RemoteAsset(
                 id=number,
-                name=name,
+                name=_shown(name),
                 size=size,
-                state=state,
+                state=_shown(state),
                 digest=Digest.parse(str(digest)) if is_sha else None,
             )
     msg = f"{redact(url)}: answers with no asset"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 from rke2pack.settings import Settings
 
 if TYPE_CHECKING:

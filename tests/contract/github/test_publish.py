@@ -219,6 +219,11 @@ def test_draft_with_a_strange_file_is_an_error_that_names_it(bench: Bench) -> No
     assert bench.there == {"notes.pdf": b"?"}
 
 
+def test_name_from_the_server_cannot_write_to_the_terminal(bench: Bench) -> None:
+    bench.github.put(bench.github.draft(), "a\x1b[2J\n::error::b", b"?")
+    assert "'a\\x1b[2J\\n::error::b': does not belong" in bench.refused().message
+
+
 def test_signature_that_cannot_be_made_again_is_replaced_in_a_draft(bench: Bench) -> None:
     bench.github.put(bench.github.draft(), "provenance.dsse.json", b"another signature")
     bench.publish()

@@ -21,7 +21,7 @@ from rke2pack.oci.model import Index, Manifest
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 from tests.contract.oci.runner import listing
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")

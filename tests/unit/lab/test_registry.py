@@ -14,7 +14,7 @@ from rke2pack.lab import registry
 from rke2pack.lab.registry import LabImages
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.oci.store.transfer import Wish
+from rke2pack.oci.wish import Wish
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64
 

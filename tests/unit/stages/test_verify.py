@@ -63,7 +63,7 @@ class Bench:
         def no_lab(*_: object) -> Any:  # noqa: ANN401 - never called
             raise AssertionError
 
-        app = App(is_github=False, default_cache_dir=self.root / "cache", open_lab=no_lab)
+        app = App(is_github=False, default_cache_dir=lambda: self.root / "cache", open_lab=no_lab)
         given = [*map(str, arguments), *(["--json"] if is_json else [])]
         done = CliRunner().invoke(command, given, obj=app)
         self.stderr = done.stderr
@@ -80,7 +80,13 @@ class Bench:
         for number, (name, manifest) in enumerate(self.manifests.items()):
             pins = {"manifest": manifest.descriptor.digest, "config": manifest.config.digest}
             pins |= changes if number == 0 else {}
-            locked = LockedPlatform(platform=Platform.parse("linux/amd64"), blobs=3, size=1, **pins)
+            locked = LockedPlatform(
+                platform=Platform.parse("linux/amd64"),
+                manifest=pins["manifest"],
+                config=pins["config"],
+                blobs=3,
+                size=1,
+            )
             root = self.layout.find(name)
             assert isinstance(root, Descriptor)
             images.append(

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from rke2pack.console import Console
+from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
 from rke2pack.finding import Finding, Result
 from rke2pack.lists import lock as locks
@@ -28,12 +29,15 @@ from rke2pack.oci.verify import scan as scans
 from rke2pack.oci.verify.nodeimport import Imported
 from rke2pack.oci.verify.scan import Scan
 from rke2pack.options import talk_options
+from rke2pack.release import sums as checksums
+from rke2pack.release.sums import Sums
 from rke2pack.settings import Settings
-from rke2pack.stages.verify import release
-from rke2pack.stages.verify.release import Sums
+from rke2pack.stages.verify import attested, release
+from rke2pack.stages.verify.attested import Attestation, Trust
 
 _FILE = click.Path(path_type=Path)
 _AT_A_TIME = 2
+INTEGRITY = verifyarchive.INTEGRITY | attested.CHECKS
 
 
 @click.command("verify", short_help="Prove archives and release folders from their own bytes.")
@@ -64,6 +68,27 @@ _AT_A_TIME = 2
     metavar="HOST",
     help="The images were listed with --registry HOST: the lock's names are taken so, too.",
 )
+@click.option(
+    "--key",
+    "keys",
+    metavar="PUB",
+    multiple=True,
+    type=_FILE,
+    help="A public key or certificate (PEM) that must have signed; of several one (repeatable).",
+)
+@click.option(
+    "--identity",
+    metavar="URI",
+    help="The workflow that must have signed with sigstore, its address with @refs/tags/TAG.",
+)
+@click.option(
+    "--issuer", metavar="URL", help="Who vouches for that identity, such as GitHub's OIDC issuer."
+)
+@click.option(
+    "--trusted-root",
+    type=_FILE,
+    help="sigstore's roots of trust.  [default: those that rke2pack carries]",
+)
 def command(
     *,
     settings: Settings,
@@ -72,6 +97,10 @@ def command(
     bases: tuple[Path, ...],
     lock: Path | None,
     default_registry: str | None,
+    keys: tuple[Path, ...],
+    identity: str | None,
+    issuer: str | None,
+    trusted_root: Path | None,
 ) -> None:
     """Prove archives, their parts, release folders and deltas from their own bytes.
 
@@ -79,9 +108,15 @@ def command(
     them. Each is read once and nothing is unpacked to the disk: digests,
     layers, manifests, platforms, names, lists and checksums, and what a node
     would make of it. Every archive is tried; what failed is listed at the end.
+
+    Of a release, its provenance has to name every file; --key and --identity
+    prove who signed it. Any file of a release can then be named alone.
     """
     work = Work(
-        console=console, registry=default_registry, lock=_read_lock(lock, settings.registry)
+        console=console,
+        registry=default_registry,
+        lock=_read_lock(lock, settings.registry),
+        trust=Trust.read(keys, identity, issuer, trusted_root),
     )
     for base in bases:
         work.add_base(base)
@@ -109,11 +144,13 @@ class Work:
     console: Console
     registry: str | None
     lock: Lock | None
+    trust: Trust
     bases: list[Scan] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     imports: list[Imported] = field(default_factory=list)
     errors: list[PackError] = field(default_factory=list)
+    _digests: dict[Path, Digest] = field(default_factory=dict)
     _seen: set[Path] = field(default_factory=set)
 
     def add_base(self, path: Path) -> None:
@@ -126,9 +163,12 @@ class Work:
 
     def verify(self, given: Path) -> None:
         """Verify what one argument names; an error is a result too."""
+        if attested.is_lone(given):
+            self._attested(given, (given,))
+            return
         try:
             found = releasefolder.archives(given)
-            sums = {each.path.parent: release.read_sums(each.path.parent) for each in found}
+            sums = {each.path.parent: checksums.read(each.path.parent) for each in found}
         except PackError as exc:
             self._failed(given.name, exc)
             return
@@ -142,12 +182,31 @@ class Work:
         if given.is_dir():
             parts = {part.name for file in found for part in file.parts}
             self._tell("checksums", tuple(release.check_others(sums[given], parts)))
+        self._attested(given, tuple(part for file in found for part in file.parts))
+
+    def _attested(self, given: Path, parts: tuple[Path, ...]) -> None:
+        """Verify what vouches for a folder, or for the files of one archive."""
+        folder = given if given.is_dir() else given.parent
+        if not attested.is_there(folder) and not self.trust.is_asked:
+            return
+        attestation = Attestation(folder=folder, trust=self.trust)
+        try:
+            attestation.prove()
+            if given.is_dir():
+                checked = tuple(attestation.check_folder(self._digests))
+            else:
+                checked = tuple(attestation.check_files(parts, self._digests))
+        except PackError as exc:
+            self._failed(given.name, exc)
+            return
+        self._tell("provenance", (*attestation.results, *checked))
 
     def _archive(self, file: ArchiveFile, scan: Scan | PackError, sums: Sums) -> None:
         if isinstance(scan, PackError):
             self._failed(file.path.name, scan)
             return
         verified = verifyarchive.verify(scan, self.bases)
+        self._digests |= {each.path: each.digest for each in scan.sums}
         results = [*verified.results, *release.check_sums(verified, sums)]
         self.findings += release.unlisted(verified, sums)
         if scan.error is None:
@@ -196,7 +255,7 @@ class Work:
         if len(failed) == 1 and self.errors:
             raise self.errors[0]
         kind: type[PackError] = ValidationError
-        if any(each.check in verifyarchive.INTEGRITY for each in failed):
+        if any(each.check in INTEGRITY for each in failed):
             kind = IntegrityError
         subjects = len({each.subject for each in failed})
         details = tuple(f"{each.subject}: {each.check}: {each.detail}" for each in failed)
@@ -226,6 +285,8 @@ def _scanner() -> Iterator[Callable[[Iterable[ArchiveFile]], Iterator[Scan | Pac
 
 
 def _hint(failed: Iterable[Result]) -> str:
+    if any(each.check in attested.CHECKS for each in failed):
+        return "do not use it; get the files and the key again, from where you trust them to be"
     if any(each.check in {"readable", "digests", "layers", "checksum"} for each in failed):
         return "get the file again from where it was built"
     return "build the archive again; see docs/verify.md for what each check means"

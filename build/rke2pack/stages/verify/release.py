@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from rke2pack import files
-from rke2pack.digest import Digest
 from rke2pack.errors import PackError
 from rke2pack.finding import Finding, Result, Status
 from rke2pack.oci.hashing import digest_of
 from rke2pack.oci.intake.releasefolder import ARCHIVE
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.verify.checks import Verified
+from rke2pack.release.sums import Sums
 
-_SUM = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<name>[^/\s]+)\Z")
 _WINDOWS = re.compile(r"rke2-windows-[0-9a-z]+-(?P<arch>[0-9a-z]+)-images\Z")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sums:
-    """What the ``sha256sum-*.txt`` of a folder say; ``wrong`` are lines that say nothing."""
-
-    folder: Path
-    lists: tuple[str, ...]
-    known: dict[str, tuple[str, Digest]]
-    wrong: tuple[Result, ...]
-
-
-def read_sums(folder: Path) -> Sums:
-    """Read the checksum lists of a folder."""
-    known: dict[str, tuple[str, Digest]] = {}
-    lists, wrong = [], []
-    for path in sorted(folder.glob("sha256sum-*.txt")):
-        lists.append(path.name)
-        for number, line in enumerate(files.read_text(path).splitlines(), start=1):
-            match = _SUM.match(line)
-            if match is None:
-                wrong.append(_result(path.name, "checksum", f"line {number} is no checksum"))
-            elif match["name"] in known and known[match["name"]][1].hex != match["sum"]:
-                wrong.append(_result(match["name"], "checksum", "has two different checksums"))
-            else:
-                known[match["name"]] = (path.name, Digest(match["sum"]))
-    return Sums(folder=folder, lists=tuple(lists), known=known, wrong=tuple(wrong))
 
 
 def check_sums(verified: Verified, sums: Sums) -> Iterator[Result]:
