@@ -260,10 +260,10 @@ class Workspace:
         return tuple(s for s in sections if not components or s.component in components)
 
     def listed(self) -> tuple[Section, ...]:
-        """Return the lists of the tree as they are written, whatever its layout."""
+        """Return the lists of the tree, whatever its layout; raises ConfigError."""
         tree = self.any_tree
         if isinstance(tree, NativeTree):
-            return files.written(tree)
+            return self.sections()
         from rke2pack.lists import script  # noqa: PLC0415 - only here
         from rke2pack.tree.rke2 import Rke2Tree  # noqa: PLC0415 - only here
 

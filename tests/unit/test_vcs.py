@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rke2pack.errors import ConfigError, ToolError
-from rke2pack.vcs import Checkout
+from rke2pack.vcs.checkout import Checkout
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -183,7 +183,7 @@ def test_failing_hook_is_quoted(checkout: Path) -> None:
 
 def test_missing_git_is_named(checkout: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from rke2pack.vcs import Checkout\n"
+        "import sys; from pathlib import Path; from rke2pack.vcs.checkout import Checkout\n"
         "from rke2pack.errors import ToolError\n"
         "try: Checkout(Path(sys.argv[1]))\n"
         "except ToolError as exc: print(exc.message, exc.hint, sep='|')"

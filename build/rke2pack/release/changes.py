@@ -139,7 +139,7 @@ def compare(
     return Changes(
         old=names[0],
         new=names[1],
-        versions=_versions(old.tree.environment, new.tree.environment),
+        versions=_versions(old.any_tree.environment, new.any_tree.environment),
         charts=tuple(_charts(old, new, is_brief=is_brief)),
         images=tuple(_images(old, new)),
     )
@@ -153,8 +153,7 @@ def _versions(
 
 
 def _charts(old: Workspace, new: Workspace, *, is_brief: bool) -> Iterator[ChartChange]:
-    before = {each.name: each for each in old.tree.versions.charts if not each.version.is_removed}
-    after = {each.name: each for each in new.tree.versions.charts if not each.version.is_removed}
+    before, after = _bundled(old), _bundled(new)
     for name in dict.fromkeys((*after, *before)):
         ours, theirs = after.get(name), before.get(name)
         if ours and theirs and ours.version == theirs.version:
@@ -179,8 +178,8 @@ def _diff(
     for entry in (theirs, ours):
         if not new.is_published(entry.name, entry.version):
             return None, f"{entry.version} is not in the chart repository"
-    base = new.tree.components.rules(ours.name).base
-    kube = new.tree.kube_version
+    base = new.any_tree.components.rules(ours.name).base
+    kube = new.any_tree.kube_version
     before, after = _older(old, new, theirs), new.chart(ours.name, ours.version)
     try:
         return diff(before, after, new.renderer, kube_version=kube, base=base), ""
@@ -188,11 +187,15 @@ def _diff(
         return None, exc.message
 
 
+def _bundled(workspace: Workspace) -> dict[str, BundledChart]:
+    charts = workspace.any_tree.versions.charts
+    return {each.name: each for each in charts if not each.version.is_removed}
+
+
 def _older(old: Workspace, new: Workspace, theirs: BundledChart) -> Chart:
     """Fetch the older chart; raises IntegrityError where its tree was of other bytes."""
     chart = new.chart(theirs.name, theirs.version)
-    path = old.tree.manifest_path(theirs.name)
-    reference = old.tree.reference(theirs.name) if path.is_file() else None
+    reference = old.any_tree.reviewed(theirs.name)
     if reference and reference.version == chart.version and reference.digest != chart.digest:
         msg = (
             f"{theirs.name} {theirs.version}: {new.repository.url} has {chart.digest}, "
@@ -203,9 +206,9 @@ def _older(old: Workspace, new: Workspace, theirs: BundledChart) -> Chart:
 
 
 def _images(old: Workspace, new: Workspace) -> Iterator[ImageChanges]:
-    before = {each.component: each.references for each in old.sections()}
-    after = {each.component: each.references for each in new.sections()}
-    ours, theirs = (locks.read(each.tree.root / locks.NAME) for each in (new, old))
+    before = {each.component: each.references for each in old.listed()}
+    after = {each.component: each.references for each in new.listed()}
+    ours, theirs = (locks.read(each.any_tree.root / locks.NAME) for each in (new, old))
     for component in dict.fromkeys((*after, *before)):
         found = _of_component(component, before.get(component, ()), after.get(component, ()))
         both = {*before.get(component, ())} & {*after.get(component, ())}

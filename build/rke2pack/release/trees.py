@@ -11,7 +11,7 @@ from pathlib import Path
 from rke2pack.errors import ConfigError
 from rke2pack.helm.version import Rke2Version
 from rke2pack.settings import Settings
-from rke2pack.vcs import History
+from rke2pack.vcs.history import History
 from rke2pack.workspace import Workspace
 
 # The data files of both layouts; what a revision lacks is left out.

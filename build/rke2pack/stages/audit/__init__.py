@@ -44,12 +44,14 @@ def command(*, settings: Settings, console: Console, since: str | None, lines: s
         msg = f"{settings.tree.absolute()}: not a checkout of rancher/rke2"
         raise ConfigError(msg, hint="check the lists of this tree with 'rke2pack images --check'")
     console.step(f"audit: {settings.tree} with charts from {workspace.repository.url}")
+    workspace.repository.index()  # out of reach: no chart would be known
     if since is not None:
         history.run(workspace, tree, console, since)
         return
-    names = tuple(name.strip() for name in lines.split(",") if name.strip()) if lines else ()
     audits = (
-        state.of_lines(workspace, tree, names) if names else (state.audit(workspace, tree, ""),)
+        (state.audit(workspace, tree, ""),)
+        if lines is None
+        else state.of_lines(workspace, tree, _split(lines))
     )
     for each in audits:
         state.tell(console, each)
@@ -59,3 +61,11 @@ def command(*, settings: Settings, console: Console, since: str | None, lines: s
         msg = f"{settings.tree}: {len(missing)} images are missing from the lists"
         hint = "bump the chart to the version it has, or add them by hand"
         raise ValidationError(msg, hint=hint, details=tuple(missing))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        msg = "--lines names no line"
+        raise ConfigError(msg, hint="write --lines release-1.31,release-1.32")
+    return names

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rke2pack.console import Console
+from rke2pack.errors import ConfigError
 from rke2pack.lists.audit import Gap
 from rke2pack.stages.audit import state
 from rke2pack.tree.rke2 import FILES, Rke2Tree
-from rke2pack.vcs import Checkout, Commit
+from rke2pack.vcs.checkout import Checkout, Commit
 from rke2pack.workspace import Workspace
 
 _Key = tuple[str, str, str, bool]
@@ -42,7 +43,8 @@ def run(workspace: Workspace, tree: Rke2Tree, console: Console, since: str) -> N
     known = _gaps(state.audit(workspace, state.at(tree, since), since))
     at_start = len(known)
     steps: list[Step] = []
-    commits = checkout.history(since, FILES)
+    root = tree.root.resolve()
+    commits = checkout.history(since, [root / name for name in FILES])
     for commit in commits:
         step, known = _step(workspace, tree, commit, known)
         if step.opened or step.closed or step.problem:
@@ -62,7 +64,10 @@ def run(workspace: Workspace, tree: Rke2Tree, console: Console, since: str) -> N
 def _step(
     workspace: Workspace, tree: Rke2Tree, commit: Commit, before: dict[_Key, Gap]
 ) -> tuple[Step, dict[_Key, Gap]]:
-    found = state.audit(workspace, state.at(tree, commit.id), commit.id)
+    try:
+        found = state.audit(workspace, state.at(tree, commit.id), commit.id)
+    except ConfigError as exc:  # a state that cannot be read is told, the next ones follow
+        return Step(commit=commit, opened=(), closed=(), problem=exc.message), before
     after = _gaps(found)
     problem = "; ".join(f"{name}: {why}" for name, why in found.unknown.items())
     step = Step(

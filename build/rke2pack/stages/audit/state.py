@@ -13,14 +13,18 @@ from rke2pack.lists.audit import Gap
 from rke2pack.lists.needs import State
 from rke2pack.tree import scriptedit
 from rke2pack.tree.imagescript import PRIME
-from rke2pack.tree.rke2 import FILES, Rke2Tree
-from rke2pack.vcs import Checkout, read_at
+from rke2pack.tree.rke2 import FILES, SCRIPT, Rke2Tree
+from rke2pack.vcs.checkout import Checkout
+from rke2pack.vcs.history import read_at
 from rke2pack.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """``unknown`` are charts that tell none of their images, with the reason."""
+    """``unknown`` are charts that tell none of their images, with the reason.
+
+    ``assumed`` are lines of build-images with conditions that cannot be decided.
+    """
 
     line: str
     kube_version: str
@@ -28,6 +32,7 @@ class Audit:
     images: int
     gaps: tuple[Gap, ...]
     unknown: Mapping[str, str]
+    assumed: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` carries."""
@@ -38,6 +43,7 @@ class Audit:
             "images": self.images,
             "gaps": [gap.to_json() for gap in self.gaps],
             "unknown": dict(self.unknown),
+            "assumed": list(self.assumed),
         }
 
 
@@ -61,6 +67,7 @@ def audit(workspace: Workspace, tree: Rke2Tree, line: str) -> Audit:
         images=len({place.image for place in places}),
         gaps=auditing.gaps(places, needed, tree.components, unsure),
         unknown=found.unknown,
+        assumed=script.assumed,
     )
 
 
@@ -85,5 +92,9 @@ def tell(console: Console, found: Audit) -> None:
     console.line(f"{where}{told}: {len(found.gaps)} gaps")
     for name, why in found.unknown.items():
         console.line(f"  ? {name}: {why}")
+    for line in found.assumed:
+        console.line(
+            f"  ? {SCRIPT}, line {line}: a condition that cannot be told; it counts as met"
+        )
     for gap in found.gaps:
         console.data(f"  {gap}\n")

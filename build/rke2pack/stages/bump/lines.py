@@ -19,7 +19,7 @@ from rke2pack.stages.bump import report, writing
 from rke2pack.stages.bump.model import Plan, Wish
 from rke2pack.tree.datafiles import read
 from rke2pack.validate import matrix
-from rke2pack.vcs import Checkout
+from rke2pack.vcs.checkout import Checkout
 from rke2pack.workspace import Workspace
 
 SUPPORTED = "supported"

@@ -8,7 +8,7 @@ from rke2pack import journal
 from rke2pack.errors import ToolError
 from rke2pack.stages.bump import report
 from rke2pack.stages.bump.model import Plan, Wish
-from rke2pack.vcs import Checkout
+from rke2pack.vcs.checkout import Checkout
 from rke2pack.workspace import Workspace
 
 

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from rke2pack import files
+from rke2pack.address import hidden
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.options import current_app, local_options
 from rke2pack.settings import Settings
-from rke2pack.vcs import Branch, Checkout
+from rke2pack.vcs.checkout import Branch, Checkout
 
 TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 
@@ -76,6 +78,9 @@ def command(
     A branch that has a pull request keeps it. The token comes from GITHUB_TOKEN
     or GH_TOKEN.
     """
+    if hidden(remote) != remote and ":" in urlsplit(remote).netloc.rpartition("@")[0]:
+        msg = f"--remote: {hidden(remote)} carries a password, which every process here could see"
+        raise ConfigError(msg, hint="leave it to git's credential helper (git help credentials)")
     checkout = Checkout(settings.tree)
     proposals = [_proposal(checkout, branch, reports) for branch in checkout.below(branches)]
     environment = current_app().environment

@@ -12,7 +12,7 @@ from rke2pack.finding import Finding
 from rke2pack.helm.version import Rke2Version
 from rke2pack.release import trees
 from rke2pack.release.provenance import LOCAL_BUILDER, Origin
-from rke2pack.vcs import History, Revision
+from rke2pack.vcs.history import History, Revision
 from rke2pack.workspace import Workspace
 
 # The lab's charts and images are of no time.

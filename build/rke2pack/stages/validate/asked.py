@@ -170,9 +170,9 @@ def _chart_versions(origin: str, workspace: Workspace) -> ChartVersions:
     path = Path(origin) / _VERSIONS
     if path.is_file():
         return ChartVersions.parse(files.read_text(path), what=str(path))
-    from rke2pack import vcs  # noqa: PLC0415 - git is slow to import
+    from rke2pack.vcs import history  # noqa: PLC0415 - git is slow to import
 
-    text = vcs.read_at(workspace.tree.root, origin, _VERSIONS)
+    text = history.read_at(workspace.tree.root, origin, _VERSIONS)
     return ChartVersions.parse(text, what=f"{origin}:{_VERSIONS}")
 
 
