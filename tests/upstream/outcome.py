@@ -9,9 +9,9 @@ from pathlib import Path
 from rke2pack.cli import run
 from rke2pack.lists import needs
 from rke2pack.lists.needs import State
-from rke2pack.settings import Settings
 from rke2pack.tree.rke2 import Rke2Tree
 from rke2pack.workspace import Workspace
+from tests.settings import settings
 from tests.upstream.checkouts import FORMS, VERSIONS, versions_text, write_checkout
 from tests.upstream.replay import Bump
 
@@ -106,7 +106,8 @@ def _theirs(bump: Bump, name: str) -> set[str]:
 
 def _needs(tree: Rke2Tree, charts_repo: Path, cache: Path, bump: Bump) -> tuple[State, State]:
     """What the charts need before and after, rendered for the record's Kubernetes version."""
-    workspace = Workspace(settings=_settings(tree.root, charts_repo, cache))
+    own = settings(tree.root, charts_repo=str(charts_repo), cache_dir=cache)
+    workspace = Workspace(settings=own)
     after = {c.name: c.version for c in tree.versions.charts if not c.version.is_removed}
     known = {
         name: entry.chart_version
@@ -119,24 +120,6 @@ def _needs(tree: Rke2Tree, charts_repo: Path, cache: Path, bump: Bump) -> tuple[
         return State.read(["community"], lambda _: workspace.builder(versions), versions)  # type: ignore[arg-type]
 
     return state(known), state(after)
-
-
-def _settings(root: Path, charts_repo: Path, cache: Path) -> Settings:
-    return Settings(
-        tree=root,
-        charts_repo=str(charts_repo),
-        registry=None,
-        platforms=(),
-        components=(),
-        cache_dir=cache,
-        ca_file=None,
-        helm=None,
-        is_prime=False,
-        is_offline=False,
-        is_dry_run=False,
-        allows_missing_digest=False,
-        is_lab=False,
-    )
 
 
 def _explained(

@@ -12,7 +12,7 @@ REGISTRY = re.compile(r"\$(?:REGISTRY|\{REGISTRY\})/")
 _INDENT = "    "
 _WRITER = re.compile(r"[ \t]*(?:echo|printf)[ \t]")
 _ONLY_WORD = re.compile(r"[ \t]*(?:echo|printf)(?:[ \t]+(?:-\w+|['\"]?%s\\n['\"]?))*[ \t]+['\"]?\Z")
-_REDIRECTED = re.compile(r"['\"]?[ \t]*>>[^;&|]*\Z")
+_REDIRECTED = re.compile(r"['\"]?[ \t]*(?:>>?[ \t]*[^<>;&|]*)?\Z")
 _LOOP = re.compile(r"[ \t]*for[ \t]")
 _CLOSES = re.compile(r"[\"'`();]")
 
@@ -63,7 +63,8 @@ class Line:
         found = REGISTRY.match(self.text.raw)
         words = [f"{self.quote}{found[0] if found else ''}{i}{self.quote}" for i in images]
         if _ONLY_WORD.match(self.before) and _REDIRECTED.match(self.rest):
-            lines = (f"{self.newline}{self.before}{word}{self.rest}" for word in words)
+            rest = self.rest if ">>" in self.rest else self.rest.replace(">", ">>")
+            lines = (f"{self.newline}{self.before}{word}{rest}" for word in words)
             return self._edit(self.stop, self.stop, "".join(lines))
         if _WRITER.match(self.before) or _LOOP.match(self.before):
             return self._edit(self.to, self.to, "".join(f" {word}" for word in words))
@@ -77,7 +78,8 @@ class Line:
     def removed(self) -> Edit:
         """Return the edit that takes this image away, with its line where that is its own."""
         if _ONLY_WORD.match(self.before):
-            is_whole = _REDIRECTED.match(self.rest) is not None
+            is_first = ">" in self.rest and ">>" not in self.rest
+            is_whole = _REDIRECTED.match(self.rest) is not None and not is_first
             return self._edit(self.start, self.end if is_whole else self.start, "")
         if not self.is_first:
             return self._edit(self.at - (self.before[-1:] == " "), self.to, "")

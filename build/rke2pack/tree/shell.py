@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 MAX_BYTES = 1024 * 1024
+MAX_DOCUMENTS = 500  # the grammar's time grows with their square
 MAX_DEPTH = 50
 _WRITERS = frozenset({"echo", "printf"})
 _FIRST_WORD_ONLY = "awk"
 _WORD = re.compile(r"\S+")
 _GROUPS = frozenset(
     {"declaration_command", "list", "compound_statement", "subshell", "do_group", "case_item"}
+)
+_BODIES = frozenset({"if_statement", "elif_clause", "else_clause", "do_group"})
+_NO_COMMANDS = frozenset({"comment", "elif_clause", "else_clause"})
+_WHOLE = frozenset(
+    {"compound_statement", "subshell", "for_statement", "while_statement", "if_statement"}
+    | {"case_statement"}
 )
 _TEST_WORDS = frozenset({"-z", "-n"})
 
@@ -129,10 +136,13 @@ def parse(text: str, *, file: str) -> tuple[Statement, ...]:
     if len(data) > MAX_BYTES:
         msg = f"{file}: longer than {MAX_BYTES} bytes"
         raise ConfigError(msg)
+    if text.count("<<") > MAX_DOCUMENTS:
+        msg = f"{file}: more than {MAX_DOCUMENTS} here-documents"
+        raise ConfigError(msg)
     if len(data) != len(text):  # the grammar counts bytes, everybody else characters
         data = "".join(c if c.isascii() else "?" for c in text).encode()
     root = _parser().parse(data).root_node
-    wrong = _first_error(root)
+    wrong = _first_error(root) or _first_empty(root)
     if wrong is not None:
         msg = f"{file}: line {wrong.start_point.row + 1}: not understood as a shell script"
         raise ConfigError(msg, hint="correct the line, or report it with the line's text")
@@ -155,10 +165,25 @@ def _first_error(root: Node) -> Node | None:
     return None
 
 
+def _first_empty(root: Node) -> Node | None:
+    """Return a body without any command, which the grammar takes and a shell does not."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.type in _BODIES:
+            then = next((i for i, c in enumerate(node.children) if c.type == "then"), 0)
+            body = (c.type for c in node.children[then:] if c.is_named)
+            if all(kind in _NO_COMMANDS for kind in body):
+                return node
+        waiting += reversed(node.named_children)
+    return None
+
+
 class _Reader:
     def __init__(self, text: str, file: str) -> None:
         self._text = text
         self._file = file
+        self._into = ""  # the file that a group around writes to
 
     def block(self, node: Node, depth: int) -> tuple[Statement, ...]:
         return tuple(s for child in node.named_children for s in self._statement(child, depth + 1))
@@ -172,7 +197,9 @@ class _Reader:
             case "variable_assignment":
                 found = self._assignment(node)
             case "redirected_statement":
-                found = self._output(node)
+                found = self._redirected(node, depth)
+            case "command" if self._into:
+                found = self._echoed(node)
             case "if_statement":
                 found = (self._choice(node, depth),)
             case "for_statement":
@@ -210,13 +237,37 @@ class _Reader:
     def _raw(self, node: Node) -> str:
         return self._text[node.start_byte : node.end_byte]
 
+    def _redirected(self, node: Node, depth: int) -> tuple[Statement, ...]:
+        """Read a command, or a group whose commands all write to one file."""
+        body = node.child_by_field_name("body")
+        if body is None or body.type not in _WHOLE:
+            return self._output(node)
+        targets = [n for n in node.children if n.type == "file_redirect" and _writes(n)]
+        if not targets:
+            return self._statement(body, depth)
+        path = self._path(targets[-1])
+        outer, self._into = self._into, path
+        inner = self._statement(body, depth)
+        self._into = outer
+        return (Output(path=path, words=(), appends=_appends(targets[-1]), document=None), *inner)
+
+    def _path(self, redirect: Node) -> str:
+        target = redirect.child_by_field_name("destination") or redirect.named_children[-1]
+        return self._raw(target).strip("\"'")
+
+    def _echoed(self, command: Node) -> tuple[Statement, ...]:
+        name = next((n for n in command.children if n.type == "command_name"), None)
+        if name is None or self._raw(name) not in _WRITERS:
+            return ()
+        words = tuple(self._arguments(command))
+        return (Output(path=self._into, words=words, appends=True, document=None),)
+
     def _output(self, node: Node) -> tuple[Statement, ...]:
         """Read what a command writes to its last redirection; the first one has the words."""
         document = next((n for n in _below(node) if n.type == "heredoc_redirect"), None)
         targets = [n for n in _below(node) if n.type == "file_redirect" and _writes(n)]
-        if not targets:
+        if not targets and not self._into:
             return ()
-        target = targets[-1].child_by_field_name("destination") or targets[-1].named_children[-1]
         command = next((n for n in _below(node) if n.type == "command_name"), None)
         name = self._raw(command) if command is not None else ""
         if document is not None:
@@ -225,12 +276,11 @@ class _Reader:
             words = tuple(self._arguments(next(n for n in _below(node) if n.type == "command")))
         else:
             return ()
-        appends = any(child.type == ">>" for child in targets[-1].children)
         return (
             Output(
-                path=self._raw(target).strip("\"'"),
+                path=self._path(targets[-1]) if targets else self._into,
                 words=words,
-                appends=appends,
+                appends=_appends(targets[-1]) if targets else True,
                 document=document.start_byte if document is not None else None,
             ),
         )
@@ -350,6 +400,10 @@ def _below(node: Node) -> Iterator[Node]:
         yield child
         if child.type != "command_substitution":
             waiting += reversed(child.children)
+
+
+def _appends(redirect: Node) -> bool:
+    return any(child.type == ">>" for child in redirect.children)
 
 
 def _writes(redirect: Node) -> bool:

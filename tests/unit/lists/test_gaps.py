@@ -21,7 +21,9 @@ components:
 
 def needed(*images: str) -> dict[str, ListedImage]:
     return {
-        image: ListedImage(reference=Reference.parse(f"docker.io/{image}"), proofs=(f"why {image}",))
+        image: ListedImage(
+            reference=Reference.parse(f"docker.io/{image}"), proofs=(f"why {image}",)
+        )
         for image in images
     }
 
@@ -81,3 +83,12 @@ def test_editions_are_compared_each_by_itself() -> None:
         "proof": "why acme/b:v1",
     }
     assert gap.where == "x (prime)"
+
+
+def test_what_version_sh_has_the_tag_of_is_never_stale() -> None:
+    components = Components.parse(COMPONENTS, what="components.yaml")
+    version = "KUBERNETES_VERSION=v1\nE=v3\n"
+    script = "L=v4\n" + document("acme/e:${E}-build1", "acme/l:${L}")
+    places = sources(script, version).places()
+    found = [gap.image for gap in audit.gaps(places, {X: needed()}, components)]
+    assert found == ["acme/l:v4"]

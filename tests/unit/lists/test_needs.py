@@ -36,7 +36,7 @@ B = make_chart(
     name="rke2-b",
     values="global: {prime: {enabled: false}}\n",
 )
-BROKEN = make_chart({"p.yaml": "{{ fail \"no\" }}"}, name="rke2-c")
+BROKEN = make_chart({"p.yaml": '{{ fail "no" }}'}, name="rke2-c")
 Make = Callable[..., Builder]
 
 

@@ -22,9 +22,7 @@ def bump(
     """The script after the moved charts' images went from ``old`` to ``new``, and the findings."""
     of = sources(script)
     kept = others or {}
-    needed = {
-        site: [*new.get(site, ()), *kept.get(site, ())] for site in {*old, *new, *kept}
-    }
+    needed = {site: [*new.get(site, ()), *kept.get(site, ())] for site in {*old, *new, *kept}}
     wanted = Wanted(needed=needed, old=old, new=new, unsure=unsure, static=static)
     change, findings = decide(of.places(), wanted)
     texts = edited(of, change, is_private=lambda _: False)
