@@ -13,11 +13,11 @@ import yaml
 
 from rke2pack.cli import run
 from rke2pack.helm.chart import Chart
-from rke2pack.settings import Settings
 from rke2pack.validate.kind import checks, expect
 from rke2pack.validate.kind.expect import Expectations
 from rke2pack.workspace import Workspace
 from tests.kind import standins
+from tests.settings import settings
 
 NAME = "harvester-cloud-provider"
 
@@ -120,22 +120,8 @@ def test_every_bundled_chart_gets_as_far_as_its_entry_says(
 
 def bundled(tree: Path, repository: Path, cache: Path) -> Iterator[tuple[Chart, Mapping[str, Any]]]:
     """Every bundled chart with each set of values that it is tried with."""
-    settings = Settings(
-        tree=tree,
-        charts_repo=str(repository),
-        registry=None,
-        platforms=(),
-        components=(),
-        cache_dir=cache,
-        ca_file=None,
-        helm=None,
-        is_prime=False,
-        is_offline=False,
-        is_dry_run=False,
-        allows_missing_digest=False,
-        is_lab=False,
-    )
-    workspace = Workspace(settings=settings)
+    own = settings(tree, charts_repo=str(repository), cache_dir=cache)
+    workspace = Workspace(settings=own)
     versions = workspace.bundled()
     text = workspace.tree.path(expect.NAME).read_text()
     entries = Expectations.parse(text, what=expect.NAME, known=versions)

@@ -142,7 +142,7 @@ def test_folder_outside_a_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         Checkout(tmp_path)
     assert error.value.message == f"{tmp_path}: not in a git checkout"
-    assert error.value.hint == "leave out --commit, or clone the tree with git"
+    assert error.value.hint == "clone it with git, or leave out what commits"
     git(tmp_path, "init", "--quiet", "--bare")
     with pytest.raises(ConfigError, match="a bare repository has no files to change"):
         Checkout(tmp_path)
@@ -195,4 +195,4 @@ def test_missing_git_is_named(checkout: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "git: no such program|install git, or leave out --commit\n"
+    assert done.stdout == "git: no such program|install git, or leave out what commits\n"

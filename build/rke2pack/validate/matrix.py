@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from rke2pack.errors import ConfigError
 from rke2pack.helm.constraint import Constraint
-from rke2pack.helm.version import Rke2Version
+from rke2pack.helm.version import Rke2Version, core_numbers
 from rke2pack.tree.components import Components
+from rke2pack.tree.datafiles import Tree, read
 from rke2pack.tree.node import Node
 
 NAME = "support-matrix.yaml"
+SUPPORTED = "supported"
 EDITIONS = ("prime", "community")
 _ROW_NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*\Z")
 _VERSION = re.compile(r"v?\d+(?:\.\d+)*(?:[-+][0-9A-Za-z.+-]+)?\Z")
@@ -173,3 +175,21 @@ def _by_hand(node: Node, rancher: Rancher | None) -> Iterable[str]:
     for scenario in node.texts("scenarios"):
         yield f"scenario {scenario}"
     yield from node.texts("manual")
+
+
+def in_full(tree: Tree, lines: Iterable[str]) -> tuple[str, ...]:
+    """Return release lines, each once, with those of the matrix in place of ``supported``.
+
+    A row's line is the branch of its release: ``release-1.32``. Raises ConfigError.
+    """
+    found: dict[str, None] = {}
+    for line in lines:
+        found |= dict.fromkeys(_release_lines(tree) if line == SUPPORTED else (line,))
+    return tuple(found)
+
+
+def _release_lines(tree: Tree) -> tuple[str, ...]:
+    path = tree.path(NAME)
+    rows = Matrix.parse(read(path), what=str(path), components=tree.components).rows
+    minors = {core_numbers(Rke2Version.parse(row.rke2).kubernetes)[:2] for row in rows}
+    return tuple(f"release-{major}.{minor}" for major, minor in sorted(minors))

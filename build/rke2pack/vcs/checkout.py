@@ -42,12 +42,12 @@ class Checkout:
             import git  # noqa: PLC0415 - slow to import
         except ImportError as exc:
             msg = "git: no such program"
-            raise ToolError(msg, hint="install git, or leave out --commit") from exc
+            raise ToolError(msg, hint="install git, or leave out what commits") from exc
         try:
             self._repo: Repo = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as exc:
             msg = f"{folder}: not in a git checkout"
-            raise ConfigError(msg, hint="leave out --commit, or clone the tree with git") from exc
+            raise ConfigError(msg, hint="clone it with git, or leave out what commits") from exc
         if self._repo.bare:
             msg = f"{folder}: a bare repository has no files to change"
             raise ConfigError(msg)

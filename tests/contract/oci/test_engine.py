@@ -15,7 +15,7 @@ import pytest
 from rke2pack.digest import Digest
 from rke2pack.oci.store.layout import Layout
 from tests.contract.oci.runner import Answer, listing, run
-from tests.unit.oci.test_savedimage import LAYERS, config, saved, tar
+from tests.unit.oci.saving import LAYERS, config, saved, tar
 
 NAME = "docker.io/rancher/rke2-runtime:v1"
 

@@ -30,6 +30,7 @@ from tests.contract.oci.conftest import MakeAccess
 from tests.contract.oci.images import AMD64
 from tests.contract.oci.runner import listing
 from tests.contract.oci.simulator import Simulator
+from tests.unit.oci import archives
 
 LARGE, SMALL = images.noise(300_000, 1), b"small" * 100
 ZSTD, GZIP = Zstd(level=3), Gzip(level=6)
@@ -120,16 +121,6 @@ def of(files: Iterable[tuple[str, bytes, str]], names: object = None) -> Cargo:
     manifest = model.parse(strictjson.dump(document), media_type=media.OCI_MANIFEST, what="it")
     assert isinstance(manifest, Manifest)
     return Cargo(manifest=manifest, config=config, pieces=pieces)
-
-
-def tar_of(*members: tuple[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 def test_cache_arrives_as_it_was_sent(full: Depot, empty: Depot) -> None:
@@ -281,7 +272,7 @@ HEX = hashlib.sha256(EVIL).hexdigest()
 def test_small_file_that_has_no_place_is_refused(
     full: Depot, empty: Depot, tmp_path: Path, name: str
 ) -> None:
-    full.push(of([("small-0.tar", tar_of((name, EVIL)), cargo.BUNDLE)]))
+    full.push(of([("small-0.tar", archives.tar([(name, EVIL)]), cargo.BUNDLE)]))
     before = listing(tmp_path)
     with pytest.raises(IntegrityError, match="is no place in a cache"):
         empty.pull().run()
@@ -290,7 +281,7 @@ def test_small_file_that_has_no_place_is_refused(
 
 def test_small_blob_is_held_against_its_name(full: Depot, empty: Depot) -> None:
     wrong = f"blobs/sha256/{'0' * 64}"
-    full.push(of([("small-0.tar", tar_of((wrong, EVIL)), cargo.BUNDLE)]))
+    full.push(of([("small-0.tar", archives.tar([(wrong, EVIL)]), cargo.BUNDLE)]))
     with pytest.raises(IntegrityError, match="content is sha256"):
         empty.pull().run()
 
@@ -307,7 +298,7 @@ def test_bundle_with_anything_but_files_is_refused(full: Depot, empty: Depot, ki
         empty.pull().run()
 
 
-@pytest.mark.parametrize("data", [b"no tar at all" * 100, tar_of(("x", EVIL))[:600]])
+@pytest.mark.parametrize("data", [b"no tar at all" * 100, archives.tar([("x", EVIL)])[:600]])
 def test_bundle_that_is_no_tar_is_refused(full: Depot, empty: Depot, data: bytes) -> None:
     full.push(of([("small-0.tar", data, cargo.BUNDLE)]))
     with pytest.raises(IntegrityError):

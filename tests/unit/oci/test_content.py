@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from tests.unit.oci.imaging import Packing, layer, packed
 TAR = layer({"bin/main": b"program" * 100_000})
 DIFF_ID = Digest.of(TAR)
 PACKINGS: tuple[Packing, ...] = ("gzip", "zstd", "none")
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout.open(tmp_path / "store")
 
 
 def put(layout: Layout, data: bytes) -> Descriptor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -37,15 +35,10 @@ from tests.unit.oci.archives import (
     write,
 )
 from tests.unit.oci.imaging import packed, put_image
-from tests.unit.oci.test_savedimage import saved
-from tests.unit.oci.test_savedimage import tar as tar_with_links
+from tests.unit.oci.saving import saved
+from tests.unit.oci.saving import tar as tar_with_links
 
 AMD64 = Platform.parse("linux/amd64")
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout.open(tmp_path / "store")
 
 
 def contents(layout: Layout) -> set[str]:
@@ -351,12 +344,6 @@ def test_indexes_that_list_each_other_deeply_are_refused(layout: Layout, tmp_pat
         inner = as_json({"schemaVersion": 2, "mediaType": kind, "manifests": [child]})
         files.append(blob(inner))
     files.append(("index.json", inner))
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as packed_tar:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            packed_tar.addfile(info, io.BytesIO(data))
-    (tmp_path / "a").write_bytes(buffer.getvalue())
+    (tmp_path / "a").write_bytes(tar(files))
     with pytest.raises(IntegrityError, match="nested deeper than 3"):
         intake.take_in(layout, tmp_path / "a")

@@ -23,11 +23,6 @@ def blob(data: bytes) -> Descriptor:
     return Descriptor(media_type="a/b", digest=Digest.of(data), size=len(data))
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout.open(tmp_path / "store")
-
-
 def image(layout: Layout, seed: bytes) -> Descriptor:
     """Put one manifest with a config and a layer."""
     for data in (seed, seed + b"layer"):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,6 @@ from rke2pack.oci.store.layout import Layout
 from tests.unit.oci.programs import layer
 
 REFERENCE = Reference.parse("docker.io/rancher/x:v1")
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout.open(tmp_path / "store")
 
 
 @pytest.fixture

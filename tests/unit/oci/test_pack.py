@@ -1,117 +1,31 @@
-"""Whole archives from small layouts: what they hold, and that they are always the same."""
+"""What a whole archive holds: metadata, then blobs, each once, as its profile has them."""
 
 from __future__ import annotations
 
 import gzip
-import io
 import json
-import os
-import shutil
-import tarfile
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rke2pack.digest import Digest
-from rke2pack.errors import IntegrityError, NotFoundError
-from rke2pack.files import Cache
-from rke2pack.oci import coding, media
-from rke2pack.oci.pack import recipes
-from rke2pack.oci.pack.packer import Artifact, Found, Packer
+from rke2pack.oci import media
 from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
-from rke2pack.oci.store.names import Store
 from tests.unit.oci import imaging
+from tests.unit.oci.archives import BASE, LAYOUT_FILE, OWN
 from tests.unit.oci.imaging import Packed, Packing, layer, packed, put_image
-
-AMD64 = Platform.parse("linux/amd64")
-PROFILES: tuple[ProfileName, ...] = ("fast", "default", "small")
-FORMATS: tuple[Format, ...] = ("zst", "gz")
-BASE = layer({"bin/main": b"base" * 5000})
-OWN = layer({"etc/own": b"own" * 99})
-LAYOUT_FILE = b'{"imageLayoutVersion":"1.0.0"}'
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout.open(tmp_path / "store")
-
-
-class Workshop:
-    """Packs everything that a layout has."""
-
-    def __init__(self, layout: Layout, cache: Path) -> None:
-        self.layout = layout
-        self.cache = cache
-
-    def packer(self, profile: ProfileName, form: Format, **options: Any) -> Packer:  # noqa: ANN401 - of Packer
-        store = Store(layout=self.layout)
-        recipe = recipes.recipe(profile, form)
-        return Packer(store=store, cache=Cache(self.cache), recipe=recipe, **options)
-
-    def images(self, platform: Platform = AMD64) -> list[Found]:
-        store = Store(layout=self.layout)
-        found = []
-        for name in store.names:
-            reference = Reference.parse(name)
-            manifest, own = store.manifest(reference, platform)
-            found.append(Found(reference=reference, manifest=manifest, platform=own))
-        return found
-
-    def pack(
-        self,
-        path: Path,
-        profile: ProfileName = "default",
-        form: Format = "zst",
-        platform: Platform = AMD64,
-    ) -> tuple[Artifact, ...]:
-        return self.packer(profile, form).pack(path, self.images(platform))
-
-    def tar(
-        self, path: Path, profile: ProfileName = "default", form: Format = "zst"
-    ) -> dict[str, bytes]:
-        self.pack(path, profile, form)
-        return members(path.read_bytes(), form)
-
-
-@pytest.fixture
-def workshop(layout: Layout, tmp_path: Path) -> Workshop:
-    return Workshop(layout, tmp_path / "cache")
-
-
-def plain(data: bytes, form: Format) -> bytes:
-    if form == "gz":
-        return gzip.decompress(data)
-    return b"".join(coding.unzstd([data], what="archive"))
-
-
-def members(data: bytes, form: Format) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(plain(data, form))) as tar:
-        found = [(each.name, tar.extractfile(each)) for each in tar]
-        names = [name for name, _ in found]
-        assert len(names) == len(set(names)), "each file is there once"
-        return {name: content.read() for name, content in found if content}
-
-
-def blob(digest: object) -> str:
-    return f"blobs/sha256/{str(digest).removeprefix('sha256:')}"
-
-
-def put_three(layout: Layout) -> None:
-    for number in range(3):
-        put_image(
-            layout,
-            f"docker.io/example/app{number}:v{number}",
-            [(BASE, "gzip"), (layer({"n": str(number).encode()}), "gzip")],
-            is_docker=number == 1,
-        )
+from tests.unit.oci.workshop import (
+    FORMATS,
+    PROFILES,
+    Workshop,
+    blob,
+    members,
+    put_three,
+)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -173,17 +87,6 @@ def test_default_has_the_config_unchanged_and_plain_layers(
         diff_ids = json.loads(config)["rootfs"]["diff_ids"]
         assert [each["digest"] for each in manifest["layers"]] == diff_ids
         assert {each["mediaType"] for each in manifest["layers"]} == {media.OCI_LAYER}
-
-
-def test_both_formats_hold_the_same_tar(layout: Layout, workshop: Workshop, tmp_path: Path) -> None:
-    put_three(layout)
-    put_image(layout, "docker.io/example/mixed:v1", [(BASE, "gzip"), (OWN, "zstd")])
-    for profile in PROFILES:
-        tars = []
-        for form in FORMATS:
-            workshop.pack(tmp_path / form, profile, form)
-            tars.append(plain((tmp_path / form).read_bytes(), form))
-        assert tars[0] == tars[1]
 
 
 def test_gzip_blob_of_the_registry_is_spliced_as_it_is(
@@ -269,22 +172,6 @@ def test_each_platform_has_its_own_images(
         assert entry["platform"].get("variant") == ("v7" if name == "linux/arm" else None)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("profile", PROFILES)
-def test_bytes_do_not_depend_on_order_time_cache_or_folder(
-    layout: Layout, workshop: Workshop, tmp_path: Path, profile: ProfileName, form: Format
-) -> None:
-    put_three(layout)
-    put_image(layout, "docker.io/example/mixed:v1", [(BASE, "none"), (OWN, "zstd")])
-    first = workshop.pack(tmp_path / "a", profile, form)[0].written.digest
-    warm = workshop.packer(profile, form).pack(tmp_path / "b", reversed(workshop.images()))
-    copied = Layout(Path(shutil.copytree(layout.root, tmp_path / "copy")))
-    for path in copied.root.rglob("*"):
-        os.utime(path, (1, 1))
-    cold = Workshop(copied, tmp_path / "other").pack(tmp_path / "c" / "d", profile, form)
-    assert {warm[0].written.digest, cold[0].written.digest} == {first}
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(
     images=st.lists(
@@ -317,117 +204,6 @@ def test_any_images_come_out_with_the_layers_that_their_configs_name(
         assert [str(Digest.of(tar)) for tar in tars_of] == diff_ids
 
 
-def test_unchanged_archive_is_not_built_again(
-    layout: Layout, workshop: Workshop, tmp_path: Path
-) -> None:
-    put_three(layout)
-    path = tmp_path / "a"
-    (built,) = workshop.pack(path)
-    before = path.stat().st_mtime_ns
-    (again,) = workshop.pack(path)
-    assert (built.status, again.status) == ("built", "unchanged")
-    assert again.written == built.written
-    assert path.stat().st_mtime_ns == before
-    assert workshop.packer("default", "zst").is_unchanged(path, workshop.images())
-
-
-def test_archive_is_built_again_when_anything_changes(
-    layout: Layout, workshop: Workshop, tmp_path: Path
-) -> None:
-    put_three(layout)
-    path = tmp_path / "a"
-
-    def status(packer: Packer | None = None) -> str:
-        return (packer or workshop.packer("default", "zst")).pack(path, workshop.images())[0].status
-
-    assert [status(), status()] == ["built", "unchanged"]
-    path.write_bytes(path.read_bytes())
-    assert [status(), status()] == ["built", "unchanged"]
-    path.unlink()
-    assert [status(), status()] == ["built", "unchanged"]
-    assert status(workshop.packer("fast", "zst")) == "built"
-    assert status(workshop.packer("default", "zst")) == "built"
-    assert status(workshop.packer("default", "zst", max_size=100_000)) == "built"
-    put_image(layout, "docker.io/example/app2:v2", [(OWN, "gzip")])
-    assert status() == "built"
-    for record in (tmp_path / "cache" / "archives").iterdir():
-        record.write_bytes(b"{")
-    assert [status(), status()] == ["built", "unchanged"]
-
-
-def test_one_changed_image_compresses_only_its_own_layers(
-    layout: Layout, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put_three(layout)
-    workshop.pack(tmp_path / "a")
-    new = layer({"changed": b"1" * 3000})
-    put_image(layout, "docker.io/example/app2:v2", [(BASE, "gzip"), (new, "gzip")])
-    encoded: list[bytes] = []
-    encode = coding.Zstd.encode
-
-    def recorded(self: coding.Zstd, data: coding.Buffer) -> bytes:
-        encoded.append(bytes(data))
-        return encode(self, data)
-
-    monkeypatch.setattr(coding.Zstd, "encode", recorded)
-    workshop.pack(tmp_path / "a")
-    assert new in encoded
-    assert not [data for data in encoded if b"basebase" in data]
-
-
-def test_damaged_frames_of_the_cache_are_made_again(
-    layout: Layout, workshop: Workshop, tmp_path: Path
-) -> None:
-    put_three(layout)
-    (first,) = workshop.pack(tmp_path / "a")
-    for path in (tmp_path / "cache" / "frames").rglob("*.frames"):
-        data = bytearray(path.read_bytes())
-        data[-1] ^= 1
-        path.write_bytes(data)
-    (tmp_path / "a").unlink()
-    (second,) = workshop.pack(tmp_path / "a")
-    assert second.status == "built"
-    assert second.written.digest == first.written.digest
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_wrong_notes_of_the_cache_do_no_harm(
-    layout: Layout, workshop: Workshop, tmp_path: Path, form: Format
-) -> None:
-    put_three(layout)
-    put_image(layout, "docker.io/example/plain:v1", [(OWN, "none")])
-    (first,) = workshop.pack(tmp_path / "a", form=form)
-    notes = [
-        path
-        for folder in ("frames", "layers")
-        for path in sorted((tmp_path / "cache" / folder).rglob("*.json"))
-    ]
-    assert {path.parent.parent.name for path in notes} == {"frames", "cache"}
-    for name in ("size", "raw_size"):
-        for path in notes:
-            known = json.loads(path.read_bytes())
-            path.write_text(json.dumps(known | {name: known.get(name, 0) + 512}))
-        (tmp_path / "a").unlink()
-        (again,) = workshop.pack(tmp_path / "a", form=form)
-        assert (again.status, again.written.digest) == ("built", first.written.digest)
-
-
-def test_swapped_entries_of_the_cache_do_no_harm(
-    layout: Layout, workshop: Workshop, tmp_path: Path
-) -> None:
-    put_three(layout)
-    (first,) = workshop.pack(tmp_path / "a")
-    entries = sorted((tmp_path / "cache" / "frames").rglob("*.frames"))
-    one, two, spare = entries[0], entries[1], tmp_path / "spare"
-    for ending in (".frames", ".json"):
-        one.with_suffix(ending).rename(spare)
-        two.with_suffix(ending).rename(one.with_suffix(ending))
-        spare.rename(two.with_suffix(ending))
-    (tmp_path / "a").unlink()
-    (again,) = workshop.pack(tmp_path / "a")
-    assert again.written.digest == first.written.digest
-
-
 def test_gzip_layer_of_several_members_is_spliced_at_its_full_length(
     layout: Layout, workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,89 +213,3 @@ def test_gzip_layer_of_several_members_is_spliced_at_its_full_length(
     put_image(layout, "docker.io/example/app:v1", [(BASE, "gzip")])
     for name in ("cold", "warm"):
         assert workshop.tar(tmp_path / name, form="gz")[blob(Digest.of(BASE))] == BASE
-
-
-def test_blob_of_another_length_than_described_is_not_written(
-    layout: Layout, workshop: Workshop, tmp_path: Path
-) -> None:
-    put_image(layout, "docker.io/example/app:v1", [(BASE, "gzip")])
-    (image,) = workshop.images()
-    (described,) = image.manifest.layers
-    wrong = replace(image.manifest, layers=(replace(described, size=described.size + 1),))
-    for form in FORMATS:
-        with pytest.raises(IntegrityError, match=f"{described.digest} has {described.size} bytes"):
-            workshop.packer("fast", form).pack(tmp_path / "a", [replace(image, manifest=wrong)])
-        assert not (tmp_path / "a").exists()
-
-
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("is_warm", [False, True])
-def test_damaged_blob_ends_in_an_error_and_leaves_the_old_archive(
-    layout: Layout,
-    workshop: Workshop,
-    tmp_path: Path,
-    profile: ProfileName,
-    form: Format,
-    *,
-    is_warm: bool,
-) -> None:
-    tar = layer({"random": os.urandom(40_000)})
-    put_image(layout, "docker.io/example/app:v1", [(tar, "gzip")])
-    if is_warm:
-        workshop.pack(tmp_path / "other", profile, form)
-    path = layout.path(Digest.of(packed(tar, "gzip")))
-    data = bytearray(path.read_bytes())
-    data[20_000] ^= 1
-    path.write_bytes(data)
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "a").write_bytes(b"old")
-    if is_warm and profile != "fast" and form == "zst":
-        workshop.pack(tmp_path / "new" / "a", profile, form)  # the frames are good and enough
-        return
-    with pytest.raises(IntegrityError):
-        workshop.pack(tmp_path / "new" / "a", profile, form)
-    assert [each.name for each in (tmp_path / "new").iterdir()] == ["a"]
-    assert (tmp_path / "new" / "a").read_bytes() == b"old"
-
-
-def test_what_the_store_lacks_is_named(layout: Layout) -> None:
-    put_image(layout, "docker.io/example/app:v1", [(BASE, "gzip")])
-
-    def message(name: str, platform: str = "linux/amd64") -> str:
-        with pytest.raises(NotFoundError) as caught:
-            Store(layout=layout).manifest(Reference.parse(name), Platform.parse(platform))
-        return caught.value.message
-
-    assert message("example/other:v1") == f"docker.io/example/other:v1: not in {layout.root}"
-    assert "not there for linux/s390x" in message("example/app:v1", "linux/s390x")
-    gone = Digest.of(packed(BASE, "gzip"))
-    layout.drop(gone)
-    expected = f"docker.io/example/app:v1: {layout.root} lacks 1 blobs: {gone}"
-    assert message("example/app:v1") == expected
-
-
-def test_config_that_does_not_fit_its_layers_is_refused(
-    layout: Layout, workshop: Workshop, tmp_path: Path
-) -> None:
-    put_image(layout, "docker.io/example/app:v1", [(BASE, "none"), (OWN, "none")])
-    (image,) = workshop.images()
-    wrong: Iterable[Any] = (
-        replace(image.manifest, layers=image.manifest.layers[:1]),
-        replace(image.manifest, layers=image.manifest.layers[::-1]),
-        replace(image.manifest, config=replace(image.manifest.config, media_type="a/b")),
-    )
-    for manifest in wrong:
-        with pytest.raises(IntegrityError, match=r"docker\.io/example/app:v1: config sha256:"):
-            workshop.packer("default", "zst").pack(
-                tmp_path / "a", [replace(image, manifest=manifest)]
-            )
-
-
-def test_golden_digests(layout: Layout, workshop: Workshop, tmp_path: Path) -> None:
-    """The tar's bytes are a promise: a change of them rebuilds every archive."""
-    put_image(layout, "docker.io/example/app:v1", [(BASE, "gzip"), (OWN, "none")])
-    put_image(layout, "docker.io/example/zero:v1", [])
-    workshop.pack(tmp_path / "a")
-    found = Digest.of(plain((tmp_path / "a").read_bytes(), "zst"))
-    assert found.hex == "5971408fde15e720543e756dbc1534eae3de20a3a9f74d61f04a5092ccea87b4"

@@ -7,8 +7,8 @@ from rke2pack.lists.lock import Lock
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.shards.weights import Weights
+from tests.settings import settings
 from tests.unit.lists.locking import digest, image, lock
-from tests.unit.shards.making import settings
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 ALPHA, BETA = "docker.io/rancher/alpha:v1", "docker.io/rancher/beta:v1"

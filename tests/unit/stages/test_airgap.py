@@ -52,7 +52,7 @@ class Bench:
         def no_lab(*_: object) -> Any:  # noqa: ANN401 - never called
             raise AssertionError
 
-        app = App(is_github=False, default_cache_dir=self.cache, open_lab=no_lab)
+        app = App(is_github=False, default_cache_dir=lambda: self.cache, open_lab=no_lab)
         where = ["--tree", str(self.tree), "--json"]
         done = CliRunner().invoke(command, [*where, *arguments], obj=app)
         if isinstance(done.exception, PackError):

@@ -7,9 +7,8 @@ import pytest
 from rke2pack.lists import files, lockdiff
 from rke2pack.tree.native import NativeTree
 from tests.unit.lists.locking import image, lock
+from tests.unit.stages.bumping import CHART
 from tests.unit.stages.conftest import Rke2pack
-
-CHART = "harvester-cloud-provider"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from rke2pack.oci.wish import Wish
 from rke2pack.shards import choose
 from rke2pack.shards.asked import Asked, By
 from rke2pack.shards.shard import Shard
-from tests.unit.shards.making import settings
+from tests.settings import settings
 from tests.unit.stages.conftest import Rke2pack
 from tests.unit.stages.sharding import LISTED, Yard
 

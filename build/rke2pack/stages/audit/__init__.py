@@ -25,15 +25,28 @@ from rke2pack.workspace import Workspace
 @click.option(
     "--lines",
     metavar="BRANCH,...",
-    help="Audit these release lines (branches) instead of what is checked out.",
+    help="Audit these release lines (branches, or 'supported') instead of what is checked out.",
 )
-def command(*, settings: Settings, console: Console, since: str | None, lines: str | None) -> None:
+@click.option(
+    "--allow-unknown",
+    "allows_unknown",
+    is_flag=True,
+    help="Do not fail for charts that cannot be had or rendered; they are told.",
+)
+def command(
+    *,
+    settings: Settings,
+    console: Console,
+    since: str | None,
+    lines: str | None,
+    allows_unknown: bool,
+) -> None:
     """Render every bundled chart and name each image that a list lacks, and each stale one.
 
     An image is missing where a chart needs it and its list in scripts/build-images
     has it not; it is stale where the list has it and no chart needs it. Rancher
     Prime's lists are compared with what the charts need there. Fails where an
-    image is missing; stale ones are told.
+    image is missing, or where a chart cannot be asked; stale images are told.
     """
     if since is not None and lines is not None:
         msg = "--since and --lines do not go together"
@@ -46,7 +59,8 @@ def command(*, settings: Settings, console: Console, since: str | None, lines: s
     console.step(f"audit: {settings.tree} with charts from {workspace.repository.url}")
     workspace.repository.index()  # out of reach: no chart would be known
     if since is not None:
-        history.run(workspace, tree, console, since)
+        now = history.run(workspace, tree, console, since)
+        _fail(settings, (now,), allows_unknown=allows_unknown)
         return
     audits = (
         (state.audit(workspace, tree, ""),)
@@ -56,11 +70,21 @@ def command(*, settings: Settings, console: Console, since: str | None, lines: s
     for each in audits:
         state.tell(console, each)
     console.document({"audits": [each.to_json() for each in audits]})
+    _fail(settings, audits, allows_unknown=allows_unknown)
+
+
+def _fail(settings: Settings, audits: tuple[state.Audit, ...], *, allows_unknown: bool) -> None:
+    """Raise ValidationError for what is missing, and for charts that nobody could ask."""
     missing = [str(gap) for each in audits for gap in each.gaps if gap.is_missing]
     if missing:
         msg = f"{settings.tree}: {len(missing)} images are missing from the lists"
         hint = "bump the chart to the version it has, or add them by hand"
         raise ValidationError(msg, hint=hint, details=tuple(missing))
+    unknown = [f"{name}: {why}" for each in audits for name, why in each.unknown.items()]
+    if unknown and not allows_unknown:
+        msg = f"{settings.tree}: {len(unknown)} charts could not be asked which images they need"
+        hint = "use a chart repository that has them, or pass --allow-unknown"
+        raise ValidationError(msg, hint=hint, details=tuple(unknown))
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -37,16 +37,22 @@ class Step:
         }
 
 
-def run(workspace: Workspace, tree: Rke2Tree, console: Console, since: str) -> None:
-    """Audit the state after every commit since a revision; tells what each one changed."""
+def run(workspace: Workspace, tree: Rke2Tree, console: Console, since: str) -> state.Audit:
+    """Audit the state after every commit since a revision; tells what each one changed.
+
+    Returns the last state that could be read.
+    """
     checkout = Checkout(tree.root)
-    known = _gaps(state.audit(workspace, state.at(tree, since), since))
+    last = state.audit(workspace, state.at(tree, since), since)
+    known = _gaps(last)
     at_start = len(known)
     steps: list[Step] = []
     root = tree.root.resolve()
     commits = checkout.history(since, [root / name for name in FILES])
     for commit in commits:
-        step, known = _step(workspace, tree, commit, known)
+        step, found = _step(workspace, tree, commit, known)
+        last = found or last
+        known = _gaps(last)
         if step.opened or step.closed or step.problem:
             steps.append(step)
             _tell(console, step)
@@ -59,15 +65,16 @@ def run(workspace: Workspace, tree: Rke2Tree, console: Console, since: str) -> N
             "gaps": [gap.to_json() for gap in known.values()],
         }
     )
+    return last
 
 
 def _step(
     workspace: Workspace, tree: Rke2Tree, commit: Commit, before: dict[_Key, Gap]
-) -> tuple[Step, dict[_Key, Gap]]:
+) -> tuple[Step, state.Audit | None]:
     try:
         found = state.audit(workspace, state.at(tree, commit.id), commit.id)
     except ConfigError as exc:  # a state that cannot be read is told, the next ones follow
-        return Step(commit=commit, opened=(), closed=(), problem=exc.message), before
+        return Step(commit=commit, opened=(), closed=(), problem=exc.message), None
     after = _gaps(found)
     problem = "; ".join(f"{name}: {why}" for name, why in found.unknown.items())
     step = Step(
@@ -76,7 +83,7 @@ def _step(
         closed=tuple(gap for key, gap in before.items() if key not in after),
         problem=problem,
     )
-    return step, after
+    return step, found
 
 
 def _gaps(found: state.Audit) -> dict[_Key, Gap]:

@@ -14,6 +14,7 @@ from rke2pack.lists.needs import State
 from rke2pack.tree import scriptedit
 from rke2pack.tree.imagescript import PRIME
 from rke2pack.tree.rke2 import FILES, SCRIPT, Rke2Tree
+from rke2pack.validate import matrix
 from rke2pack.vcs.checkout import Checkout
 from rke2pack.vcs.history import read_at
 from rke2pack.workspace import Workspace
@@ -72,11 +73,13 @@ def audit(workspace: Workspace, tree: Rke2Tree, line: str) -> Audit:
 
 
 def of_lines(workspace: Workspace, tree: Rke2Tree, names: tuple[str, ...]) -> tuple[Audit, ...]:
-    """Audit release lines, each from its branch; nothing is checked out."""
+    """Audit release lines, each from its branch; nothing is checked out.
+
+    ``supported`` stands for the lines of the support matrix.
+    """
     checkout = Checkout(tree.root)
-    return tuple(
-        audit(workspace, at(tree, checkout.line(name)), name) for name in dict.fromkeys(names)
-    )
+    asked = matrix.in_full(tree, names)
+    return tuple(audit(workspace, at(tree, checkout.line(name)), name) for name in asked)
 
 
 def at(tree: Rke2Tree, revision: str) -> Rke2Tree:

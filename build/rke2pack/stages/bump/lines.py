@@ -12,17 +12,13 @@ from typing import Any
 from rke2pack import files
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, PackError
-from rke2pack.helm.version import Rke2Version, core_numbers
 from rke2pack.settings import Settings
 from rke2pack.stages.bump import plan as planning
 from rke2pack.stages.bump import report, writing
 from rke2pack.stages.bump.model import Plan, Wish
-from rke2pack.tree.datafiles import read
 from rke2pack.validate import matrix
 from rke2pack.vcs.checkout import Checkout
 from rke2pack.workspace import Workspace
-
-SUPPORTED = "supported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +50,7 @@ def run(
     """
     workspace = Workspace(settings=settings)
     checkout = Checkout(settings.tree)
-    lines = _named(workspace, names)
+    lines = matrix.in_full(workspace.any_tree, names)
     bases = {name: checkout.line(name) for name in lines}
     for name in lines:
         checkout.refuse_branch(_branch(wish, name))
@@ -80,22 +76,6 @@ def run(
         if made:
             checkout.create_branches(made)
         return done
-
-
-def _named(workspace: Workspace, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Replace ``supported`` by the lines of the support matrix."""
-    found: dict[str, None] = {}
-    for name in names:
-        found |= dict.fromkeys(_supported(workspace) if name == SUPPORTED else [name])
-    return tuple(found)
-
-
-def _supported(workspace: Workspace) -> Iterable[str]:
-    tree = workspace.any_tree
-    path = tree.path(matrix.NAME)
-    rows = matrix.Matrix.parse(read(path), what=str(path), components=tree.components).rows
-    minors = {core_numbers(Rke2Version.parse(row.rke2).kubernetes)[:2] for row in rows}
-    return [f"release-{major}.{minor}" for major, minor in sorted(minors)]
 
 
 def _planned(settings: Settings, wish: Wish, name: str, *, base: str, root: Path) -> Line:

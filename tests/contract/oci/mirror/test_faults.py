@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rke2pack.digest import Digest
-from rke2pack.oci.registry.pace import Pace
 from tests.contract.oci import images
 from tests.contract.oci.images import Made
+from tests.contract.oci.mirror.mirroring import MirrorCall
 from tests.contract.oci.runner import Answer, run
-from tests.contract.oci.simulator import Simulator, serving
+from tests.contract.oci.simulator import Simulator
 
-MirrorCall = Callable[..., Answer]
 REPOSITORY = "rancher/alpha"
 NAME = f"docker.io/{REPOSITORY}:v1"
 SIZE = 400_000
-
-
-@pytest.fixture(autouse=True)
-def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    found: list[float] = []
-
-    def pause(pace: Pace, seconds: float) -> None:
-        found.append(seconds)
-        pace._silent_until -= seconds
-        pace.check()
-
-    monkeypatch.setattr(Pace, "pause", pause)
-    return found
-
-
-@pytest.fixture
-def target() -> Iterator[Simulator]:
-    with serving(address="127.0.0.2") as running:
-        running.is_strict = True
-        yield running
 
 
 @pytest.fixture
@@ -179,14 +157,14 @@ def test_storm_of_429_is_waited_out(
     registry: Simulator,
     target: Simulator,
     made: Made,
-    waited: list[float],
+    waits: list[float],
 ) -> None:
     for each in (registry, target):
         each.statuses = [(429, {"Retry-After": "7"})] * 4 + [(503, {"Retry-After": "3"})]
     answer = mirror()
     assert answer.code == 0, answer.err
     assert_same(target, made)
-    assert any(2 < wait <= 7 for wait in waited)
+    assert any(2 < wait <= 7 for wait in waits)
 
 
 def test_tokens_that_run_out_are_renewed_on_both_sides(
