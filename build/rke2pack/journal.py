@@ -38,18 +38,19 @@ def locked(root: Path) -> Iterator[tuple[Path, ...]]:
         path.parent.mkdir(exist_ok=True)
         _hide(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    with os.fdopen(descriptor, "r+") as handle:
+    try:  # without a buffer, whose rest would be written when it is closed
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            holder = handle.read().strip() or "unknown"
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
             msg = f"{root}: another rke2pack is changing this tree (process {holder})"
             raise ToolError(msg, hint="wait until it has finished, then run this again") from exc
         with files.reported("lock", path):
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield _settle(root)
+    finally:
+        os.close(descriptor)
 
 
 def _hide(folder: Path) -> None:

@@ -21,7 +21,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def state(root: Path) -> dict[str, bytes]:
-    found = (path for path in root.rglob("*") if path.is_file() and path.name != "lock")
+    own = {"lock", ".gitignore"}
+    found = (path for path in root.rglob("*") if path.is_file() and path.name not in own)
     return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 
@@ -44,6 +45,24 @@ def test_apply_writes_everything_and_leaves_nothing_else(root: Path) -> None:
     assert state(root) == {"a.txt": b"new a", "b.txt": b"old b", "new/c.txt": b"new c"}
     assert (root / "a.txt").stat().st_mode & 0o777 == 0o600
     assert not (root / ".rke2pack" / "journal").exists()
+
+
+def test_git_does_not_see_the_journal(root: Path) -> None:
+    with journal.locked(root):
+        pass
+    assert (root / ".rke2pack/.gitignore").read_text() == "*\n"
+
+
+def test_full_disk_is_told_and_not_a_bug(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(ToolError, match="cannot lock"), journal.locked(root):
+        pass
+    monkeypatch.undo()
+    with journal.locked(root):
+        journal.apply(root, {root / "a.txt": b"new"})
 
 
 def test_apply_that_fails_before_the_decision_changes_nothing(

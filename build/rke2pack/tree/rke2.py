@@ -99,7 +99,7 @@ class Rke2Tree(Tree):
         return True
 
     def _build_files(self) -> Iterator[Path]:
-        for pattern in ("scripts/*", "Dockerfile*", "Makefile", ".github/workflows/*"):
+        for pattern in ("scripts/**/*", "Dockerfile*", "Makefile", ".github/workflows/*"):
             for path in sorted(self.root.glob(pattern)):
                 if path.is_file() and path.relative_to(self.root).as_posix() not in (
                     SCRIPT,

@@ -184,13 +184,13 @@ def test_custom_resource_definitions_are_not_searched() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hooks", "is_found"),
-    [("test", False), ("test-success,test-failure", False), ("test,post-install", True)],
+    ("hooks", "found"),
+    [("test", set()), ("test-success,test-failure", set()), ("test,post-install", IMAGES)],
 )
-def test_objects_of_helm_test_alone_are_not_searched(hooks: str, is_found: bool) -> None:
+def test_objects_of_helm_test_alone_are_not_searched(hooks: str, found: set[str]) -> None:
     metadata = {"name": "x", "annotations": {"helm.sh/hook": hooks}}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": POD}
-    assert bool(uses(pod)) is is_found
+    assert required(pod) == found
 
 
 def test_same_place_in_two_objects_is_two_uses() -> None:

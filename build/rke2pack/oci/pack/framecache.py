@@ -93,11 +93,13 @@ class FrameCache:
         with files.reported("write", folder):
             folder.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        handle = os.fdopen(descriptor, "wb")
         try:
-            with os.fdopen(descriptor, "wb") as handle:
-                yield Growing(handle=handle, path=Path(name))
+            yield Growing(handle=handle, path=Path(name))
         finally:
             Path(name).unlink(missing_ok=True)
+            with files.reported("write", folder):  # the buffer's rest finds a full disk, too
+                handle.close()
 
     def keep(self, coding: Coding, digest: Digest, done: Growing, *, raw_size: int) -> Entry:
         """Make written frames an entry."""
