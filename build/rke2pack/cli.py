@@ -19,6 +19,7 @@ from typing import NoReturn
 import click
 
 from rke2pack import __version__
+from rke2pack.address import hidden
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, PackError
 from rke2pack.options import App
@@ -148,11 +149,12 @@ def run(arguments: list[str]) -> int:
     except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug, shown whole
         import traceback  # noqa: PLC0415 - not for what goes well
 
-        traceback.print_exc()
+        sys.stderr.write(hidden(traceback.format_exc()))
         sys.stderr.write(
             "error: this is a bug in rke2pack; please report it with the lines above\n"
         )
-        _console(context, arguments, app).failure("Bug", EXIT_BUG, f"{type(exc).__name__}: {exc}")
+        said = hidden(f"{type(exc).__name__}: {exc}")
+        _console(context, arguments, app).failure("Bug", EXIT_BUG, said)
         return EXIT_BUG
     return 0
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rke2pack import progress
-from rke2pack.errors import PackError, ToolError
+from rke2pack.address import hidden
+from rke2pack.errors import PackError, ToolError, shown
 from rke2pack.finding import Finding
 from rke2pack.progress import Lines, Meter, Silence
 
@@ -69,21 +70,20 @@ class Console:
                     self._annotate(finding.severity, str(finding))
 
     def error(self, error: PackError) -> None:
-        """Write an error: what failed, its details, then the next step."""
-        self._styled(f"error: {error.message}", _STYLES["error"])
-        for each in error.details:
+        """Write an error: what failed, its details, then the next step.
+
+        An address that somebody gave with user and password is shown without them.
+        """
+        message, details = hidden(error.message), tuple(map(hidden, error.details))
+        hint = hidden(error.hint) if error.hint else None
+        self._styled(f"error: {message}", _STYLES["error"])
+        for each in details:
             self._styled(f"  {each}", "")
-        if error.hint:
-            self._styled(f"hint: {error.hint}", "")
+        if hint:
+            self._styled(f"hint: {hint}", "")
         if self.is_github:
-            self._annotate("error", error.message)
-        self.failure(
-            type(error).__name__,
-            error.exit_code,
-            error.message,
-            hint=error.hint,
-            details=error.details,
-        )
+            self._annotate("error", message)
+        self.failure(type(error).__name__, error.exit_code, message, hint=hint, details=details)
 
     def failure(
         self,
@@ -137,6 +137,7 @@ class Console:
         return Terminal(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def _styled(self, text: str, style: str) -> None:
+        text = shown(text)
         if not sys.stderr.isatty():
             sys.stderr.write(text + "\n")
             return

@@ -72,6 +72,21 @@ class _Session(requests.Session):
             raise RegistryError(msg)
         return target
 
+    def rebuild_proxies(
+        self, prepared_request: requests.PreparedRequest, proxies: Mapping[str, str] | None
+    ) -> dict[str, str]:
+        """Return the proxies for a redirect, as the environment has them for its host.
+
+        requests keeps those of the first host, and tells the proxy's password to whomever
+        it leads to; the adapter tells it to the proxy alone.
+        """
+        del proxies
+        found: dict[str, str] = super().rebuild_proxies(  # type: ignore[no-untyped-call]
+            prepared_request, dict(self.proxies)
+        )
+        prepared_request.headers.pop("Proxy-Authorization", None)
+        return found
+
 
 def new_session(*, ca_file: Path | None = None) -> requests.Session:
     """Return a session that trusts ``ca_file`` instead of the system's authorities."""
@@ -244,8 +259,9 @@ def retry_after(value: str | None) -> float | None:
     """Seconds from a Retry-After header: a number or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    if value.strip().isascii() and value.strip().isdigit():
-        return float(value)
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
     try:
         moment = email.utils.parsedate_to_datetime(value)
     except ValueError:

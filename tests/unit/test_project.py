@@ -20,6 +20,7 @@ LINES_PER_MODULE = 500
 LINES_PER_FUNCTION = 60
 SDIST = {
     *("CONTRIBUTING.md", "LICENSE", "PKG-INFO", "README.md", ".gitignore", "pyproject.toml"),
+    *("SECURITY.md", "hatch_build.py"),
     *("benchmarks", "build", "charts-manifest", "docs", "images.txt", "noxfile.py"),
     *("requirements", "tests"),
 }

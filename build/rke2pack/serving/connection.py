@@ -19,6 +19,7 @@ from http import HTTPStatus
 
 import h11
 
+from rke2pack.address import hidden
 from rke2pack.serving.message import Answer, Answerer, FilePart, Request
 
 _READ = 64 * 1024
@@ -110,7 +111,9 @@ class Connection:
             reply = Answer.text(HTTPStatus.BAD_REQUEST, "bad request: not an address")
         else:
             reply = _answered(answer, request)
-        self._send(reply, asked=f"{method} {target}", is_head=method == "HEAD")
+        # Some clients put a password or a token into the address.
+        shown = hidden(target.partition("?")[0])
+        self._send(reply, asked=f"{method} {shown}", is_head=method == "HEAD")
         return self._http.their_state is h11.DONE and self._http.our_state is h11.DONE
 
     def _next_request(self) -> h11.Request | None:

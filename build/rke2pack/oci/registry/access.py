@@ -113,7 +113,12 @@ def endpoints(texts: Iterable[str], *, insecure: Iterable[str]) -> dict[str, str
             parts = urlsplit(address)
         except ValueError:
             parts = urlsplit("")
-        if not host or parts.scheme not in {"http", "https"} or not parts.netloc or parts.username:
+        if (
+            not host
+            or parts.scheme not in {"http", "https"}
+            or not parts.netloc
+            or "@" in parts.netloc
+        ):
             msg = f"not an endpoint: {host}"
             raise ConfigError(msg, hint="write it as docker.io=https://mirror.example.com")
         if parts.scheme == "http" and not may_be_plain(parts.netloc, insecure):
