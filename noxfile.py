@@ -9,6 +9,7 @@ import filecmp
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -48,6 +49,9 @@ LOCKS = {
     "tests": ("pyproject.toml", "requirements/tests.in", "-c", "requirements/runtime.txt"),
     "lint": ("pyproject.toml", "requirements/lint.in", "-c", "requirements/tests.txt"),
     "helm": ("requirements/helm.in", "--no-deps"),
+    "nox": ("requirements/nox.in", "-c", "requirements/tests.txt"),
+    "audit": ("requirements/audit.in",),
+    "fuzz": ("requirements/fuzz.in",),
 }
 
 
@@ -87,7 +91,8 @@ def add_word(word: str, doc: str) -> None:
     def run(session: nox.Session) -> None:
         if session.python not in programs:
             session.error("session env has made no environment")
-        session.run(programs[session.python], word, *session.posargs)
+        # Left alone nox would put stderr into stdout, which is for data.
+        session.run(programs[session.python], word, *session.posargs, stderr=sys.stderr)
 
     run.__doc__ = doc
     nox.session(name=word, venv_backend="none", requires=["env"], default=False)(run)
@@ -105,7 +110,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("mypy")
     session.run("actionlint")
-    session.run("zizmor", "--offline", "--pedantic", ".github")
+    session.run("zizmor", "--offline", "--pedantic", ".github", "action.yml")
 
 
 @nox.session
@@ -145,6 +150,37 @@ def kind_node(session: nox.Session) -> None:
     session.run("python3", "-m", "tests.kind.node", external=True)
 
 
+@nox.session(name="kind-program", venv_backend="none", default=False)
+def kind_program(session: nox.Session) -> None:
+    """Build kind itself into .nox/kind/bin, in the version that the tests use."""
+    session.run("python3", "-m", "tests.kind.node.kindprogram", external=True)
+
+
+@nox.session(name="kind-rows", venv_backend="none", requires=["env"], default=False)
+def kind_rows(session: nox.Session) -> None:
+    """Write the rows of the support matrix as one line of JSON, for a matrix of jobs."""
+    python = programs[session.python].with_name("python")
+    session.run(python, "-m", "tests.kind.rows", stderr=sys.stderr)
+
+
+@nox.session(venv_backend="none", default=False)
+def wheels(session: nox.Session) -> None:
+    """Fetch the wheels of the runtime lock into .nox/wheels, for a build without a network."""
+    locked = ("--require-hashes", "--requirement", "requirements/runtime.txt")
+    folder = ("--only-binary", ":all:", "--dest", ".nox/wheels")
+    python = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps")
+    session.run(*python, *locked, *folder, external=True)
+
+
+@nox.session(venv_backend="none", default=False)
+def image(session: nox.Session) -> None:
+    """Build the container image rke2pack with docker; arguments go to 'docker build'."""
+    epoch = ("git", "log", "-1", "--format=%ct")
+    when = str(session.run(*epoch, external=True, silent=True)).strip()
+    build = ("docker", "build", "--tag", "rke2pack", "--build-arg", f"SOURCE_DATE_EPOCH={when}")
+    session.run(*build, *session.posargs, ".", external=True)
+
+
 @nox.session(default=False)
 def kind(session: nox.Session) -> None:
     """Run the tests with a real cluster; what is missing for it, each of them says."""
@@ -163,10 +199,40 @@ def replay(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Kill and starve commands at random moments: --events N, --seed S, --only COMMAND."""
+    install(session, "tests", "helm")
+    session.run("python", "-m", "tests.chaos.campaign", *session.posargs)
+
+
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Take many images through several rounds: --images N, --rounds N; needs docker-registry."""
+    install(session, "tests", "helm")
+    session.run("python", "-m", "tests.soak.rounds", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure against the real tools in one run; prints ratios."""
     install(session, "runtime", "helm")
     session.run("python", "benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Feed damaged input to all that reads input: --minutes N [TARGET]...; see docs/fuzzing.md."""
+    install(session, "runtime", "fuzz")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session(name="audit-dependencies", default=False)
+def audit_dependencies(session: nox.Session) -> None:
+    """Ask PyPI for known vulnerabilities of what the locks name; fails where it does not tell."""
+    session.install("--require-hashes", "--no-deps", "-r", "requirements/audit.txt")
+    options = ("--strict", "--require-hashes", "--disable-pip", "--progress-spinner", "off")
+    for path in sorted(Path("requirements").glob("*.txt")):
+        session.run("pip-audit", *options, "--requirement", str(path))
 
 
 @nox.session(default=False)
