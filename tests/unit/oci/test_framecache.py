@@ -134,3 +134,9 @@ def test_use_makes_an_entry_young(cache: FrameCache) -> None:
     assert cache.find(CODING, LAYER) == entry
     assert cache.prune(now=entry.path.stat().st_mtime, days=1) == 0
     assert cache.find(CODING, LAYER) == entry
+
+
+def test_file_that_another_run_removes_meanwhile_is_no_failure(cache: FrameCache) -> None:
+    folder = keep(cache, b"onetwo").path.parent
+    (folder / "gone.tmp").symlink_to("nowhere")
+    assert cache.prune(now=0.0, days=30) == 0

@@ -82,7 +82,7 @@ class FrameCache:
             )
             for used in (path, path.with_suffix(".json")) if is_good else ():
                 os.utime(used)
-        except (ValueError, TypeError, KeyError, OverflowError, OSError):
+        except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
             return None
         return entry if is_good else None
 
@@ -124,7 +124,10 @@ class FrameCache:
         root = self.cache.folder / _FOLDER
         with files.reported("remove", root):
             for path in sorted(root.glob("*/*")):
-                status = path.stat()
+                try:
+                    status = path.stat()
+                except FileNotFoundError:  # another run has just removed it, or given it its name
+                    continue
                 limit = _DAY if path.suffix == ".tmp" else days * _DAY
                 if now - status.st_mtime > limit:
                     path.unlink(missing_ok=True)
