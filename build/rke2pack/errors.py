@@ -23,11 +23,21 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def shown(text: str) -> str:
+    """Return text with escapes for what a terminal would obey; tabs and line ends stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
 class PackError(Exception):
     """A failure that names one thing and, where there is one, the next step.
 
     ``message`` is one line; ``hint`` starts with a verb; ``details`` are
-    further lines for people (for example one line per missing image).
+    further lines for people (for example one line per missing image). Whatever
+    they quote from outside is `shown`, a message's line ends too.
     """
 
     exit_code: ClassVar[int] = 1
@@ -35,10 +45,10 @@ class PackError(Exception):
     def __init__(
         self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.details = details
+        self.message = shown(message).replace("\n", "\\n").replace("\t", "\\t")
+        super().__init__(self.message)
+        self.hint = None if hint is None else shown(hint)
+        self.details = tuple(map(shown, details))
 
 
 class ConfigError(PackError):

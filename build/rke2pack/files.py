@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +81,18 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as exc:
         msg = f"{path}: not UTF-8 text (byte {exc.start})"
         raise ConfigError(msg) from exc
+
+
+def allow_open(count: int) -> int:
+    """Let this process have ``count`` files and sockets open at once; return what it may have.
+
+    That is less where the system's administrator has said so.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        soft = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def sync_folder(path: Path) -> None:

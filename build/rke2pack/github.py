@@ -398,7 +398,7 @@ def _said(answer: requests.Response) -> str:
         errors = document.get("errors") or []
         codes = [str(e["code"]) for e in errors if isinstance(e, dict) and e.get("code")]
         text = " ".join([str(document.get("message", "")), *codes])
-    except (ReleaseError, ValueError, AttributeError, TypeError):
+    except (ReleaseError, ValueError, AttributeError, TypeError, RecursionError):
         text = answer.reason or ""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 

@@ -134,7 +134,7 @@ def _listing(journal: Path) -> list[dict[str, str]]:
     try:
         found = json.loads((journal / _COMMIT).read_bytes())
         listing = [{key: str(each[key]) for key in ("file", "path", "digest")} for each in found]
-    except (OSError, ValueError, TypeError, KeyError) as exc:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as exc:
         msg = f"{journal}: the journal of an interrupted change is not readable"
         raise ToolError(msg, hint=f"restore the tree with git and remove {journal}") from exc
     return listing

@@ -71,7 +71,11 @@ class Cluster:
 
     def get(self, path: str, *, accept: str = "application/json") -> Mapping[str, Any]:
         """Return a JSON document; raises NotFoundError, and ToolError for anything else."""
-        found = json.loads(self._call("GET", path, accept=accept))
+        try:
+            found = json.loads(self._call("GET", path, accept=accept))
+        except (ValueError, RecursionError) as exc:
+            msg = f"{path}: the API server answers no JSON"
+            raise ToolError(msg) from exc
         if not isinstance(found, dict):
             msg = f"{path}: the API server answers no object"
             raise ToolError(msg)
@@ -274,6 +278,6 @@ class _RefusedError(ToolError):
 
 def _line(reason: object) -> str:
     text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
         text = str(json.loads(text).get("message") or text)
     return " ".join(text.split())[:300]

@@ -150,6 +150,19 @@ def feed(
     return subprocess.CompletedProcess([*command], code, *said)
 
 
+def start(command: Sequence[str | Path], *, stderr: int) -> subprocess.Popen[bytes]:
+    """Start a program that is asked by pipes, in a session of its own; `finish` ends it.
+
+    Raises ToolError.
+    """
+    return _start(command, subprocess.PIPE, subprocess.PIPE, stderr, in_session=True)
+
+
+def finish(program: subprocess.Popen[bytes]) -> None:
+    """End what `start` has started, and all that it has started, and close its pipes."""
+    _finish(program, in_session=True)
+
+
 @contextlib.contextmanager
 def _started(
     command: Sequence[str | Path], *, stdin: int, stdout: int, stderr: int

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from rke2pack import files
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, IntegrityError, PackError, RegistryError
 from rke2pack.files import Cache
@@ -23,6 +24,9 @@ from rke2pack.progress import as_size
 from rke2pack.settings import Settings
 
 _WORTH_TELLING = 5.0
+# A blob on its way has a connection and a file at each end; twice as many manifests a connection.
+_FILES_A_JOB = 6
+_FILES_BESIDE = 64
 _OPTIONS = (
     click.option(
         "--jobs",
@@ -88,6 +92,7 @@ def _access(
     cert_dir: Path | None,
     per_hour: int | None,
 ) -> Access:
+    _allow_files(jobs)
     environment = current_app().environment
     return Access(
         keychain=Keychain(environment),
@@ -99,6 +104,16 @@ def _access(
         connections=3 * jobs + 4,
         notify=_notifier(console),
     )
+
+
+def _allow_files(jobs: int) -> None:
+    """Raise ConfigError for more jobs than this process may have files and sockets for."""
+    needed = _FILES_A_JOB * jobs + _FILES_BESIDE
+    limit = files.allow_open(needed)
+    if limit < needed:
+        fewer = max(1, (limit - _FILES_BESIDE) // _FILES_A_JOB)
+        msg = f"--jobs {jobs}: needs {needed} open files, this process may have {limit}"
+        raise ConfigError(msg, hint=f"pass --jobs {fewer}, or allow more with 'ulimit -n {needed}'")
 
 
 def open_store(settings: Settings, store: Path) -> Layout:

@@ -14,7 +14,7 @@ from rke2pack.errors import ResolutionError
 from rke2pack.finding import Finding
 
 FINDING = Finding(severity="warning", check="c", subject="s", expected="100 %", got="a\nb")
-ERROR = ResolutionError("no\nchart", hint="choose one", details=("one", "two"))
+ERROR = ResolutionError("no chart", hint="choose one", details=("one", "two"))
 
 
 def test_people_read_stderr_and_programs_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +46,7 @@ def test_quiet_still_says_errors(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert str(error) in shown
     assert str(FINDING) not in shown
-    assert "error: no\nchart\n  one\n  two\nhint: choose one\n" in shown
+    assert "error: no chart\n  one\n  two\nhint: choose one\n" in shown
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +65,7 @@ def test_error_is_the_document_where_there_is_no_other(capsys: pytest.CaptureFix
         "error": {
             "kind": "ResolutionError",
             "exit_code": 3,
-            "message": "no\nchart",
+            "message": "no chart",
             "hint": "choose one",
             "details": ["one", "two"],
         }
@@ -77,7 +77,7 @@ def test_github_gets_annotations_on_one_line(capsys: pytest.CaptureFixture[str])
     console.findings([FINDING])
     console.error(ERROR)
     lines = capsys.readouterr().err.splitlines()
-    assert "::error::no%0Achart" in lines
+    assert "::error::no chart" in lines
     (warning,) = (line for line in lines if line.startswith("::warning::"))
     assert "100 %25" in warning
     assert "a%0Ab" in warning
@@ -106,7 +106,7 @@ def test_terminal_gets_styles(monkeypatch: pytest.MonkeyPatch) -> None:
     console.error(ERROR)
     assert shown.getvalue() == (
         "\x1b[1mstep\x1b[0m\ndocker.io/a:key:b [bold]\n\x1b[2mdetail\x1b[0m\n"
-        "\x1b[1;31merror: no\x1b[0m\n\x1b[1;31mchart\x1b[0m\n  one\n  two\nhint: choose one\n"
+        "\x1b[1;31merror: no chart\x1b[0m\n  one\n  two\nhint: choose one\n"
     )
 
 
@@ -119,7 +119,7 @@ def test_no_color_leaves_out_bold_and_dim_as_well(monkeypatch: pytest.MonkeyPatc
     console.findings([FINDING])
     console.error(ERROR)
     assert shown.getvalue() == (
-        f"step\ndetail\n{FINDING}\nerror: no\nchart\n  one\n  two\nhint: choose one\n"
+        f"step\ndetail\n{FINDING}\nerror: no chart\n  one\n  two\nhint: choose one\n"
     )
 
 

@@ -40,7 +40,7 @@ HOMES: Final = {
     "git": ("vcs",),
     "google": ("release.provenance",),
     "h11": ("serving.connection",),
-    "helm_python": ("helm.render",),
+    "helm_python": ("helm.worker",),
     "in_toto_attestation": ("release.provenance",),
     "isal": ("oci.coding",),
     "jinja2": ("templates",),

@@ -64,7 +64,7 @@ class ChartIndex:
                 return None
             charts = document["charts"].items()
             return cls({name: tuple(IndexEntry(**e) for e in found) for name, found in charts})
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
     def to_json(self) -> bytes:

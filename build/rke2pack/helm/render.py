@@ -1,7 +1,7 @@
 """Rendering a chart into Kubernetes objects, offline.
 
-One interface, two implementations: Helm 4 in process (``helm-python-sdk``,
-the only module that touches it) and a ``helm`` binary (``helm/binary.py``).
+One interface, two implementations: Helm 4 as a library (``helm-python-sdk``, in the
+processes of ``helm/workers.py``) and a ``helm`` binary (``helm/binary.py``).
 What the SDK leaves to its caller happens here for both: NOTES.txt is dropped,
 output is split into documents, ``crds/`` is added, a missing dependency and a
 violated kubeVersion are errors as they are for ``helm template``.
@@ -9,7 +9,6 @@ violated kubeVersion are errors as they are for ``helm template``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 
 from rke2pack import safeyaml
 from rke2pack.errors import ValidationError
+from rke2pack.helm import workers
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.constraint import KubeConstraint
 
@@ -140,32 +140,15 @@ def _documents(chart: Chart, path: str, text: str) -> Iterator[RenderedObject]:
 
 
 class SdkRenderer:
-    """Helm 4 in process; releases the GIL, so threads render in parallel.
-
-    The library must not be used across ``fork()``: callers use threads.
-    """
+    """Helm 4 as a library, in processes of its own; threads render in parallel."""
 
     def __init__(self) -> None:
-        """Only name the engine; the library (85 MB) is loaded when a chart is rendered."""
+        """Only name the engine; its processes start when a chart is rendered."""
         self.identity = f"helm-python-sdk {SDK_VERSION}"
 
     def template(
         self, chart: Chart, values: Mapping[str, Any], *, kube_version: str
     ) -> Mapping[str, str]:
-        """See `Renderer.template`."""
-        from helm_python import Chart as NativeChart  # noqa: PLC0415 - heavy
-        from helm_python import HelmError, _native  # noqa: PLC0415
-
+        """See `Renderer.template`; raises ToolError for a chart that needs too much."""
         options = {"name": chart.name, "namespace": NAMESPACE, "kube_version": kube_version}
-        try:
-            # Loaded anew each time: Helm drops the subcharts that one set of values disables.
-            with NativeChart.load_archive(chart.data) as native:
-                handle = native._raw()  # noqa: SLF001 - Chart.render cannot set the version
-                output = _native.call_string(
-                    "helm_render", handle, json.dumps(values), json.dumps(options)
-                )
-        except HelmError as exc:
-            msg = f"{chart.name} {chart.version} does not render: {' '.join(str(exc).split())}"
-            raise ValidationError(msg) from exc
-        documents: dict[str, str] = json.loads(output)
-        return documents
+        return workers.render(chart.data, values, options, what=f"{chart.name} {chart.version}")

@@ -237,7 +237,7 @@ class HttpRepository(_Repository):
         kept = self._access.cache.get(self._state_key)
         try:
             state = json.loads(kept) if kept is not None else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return {str(k): str(v) for k, v in state.items()} if isinstance(state, dict) else {}
 

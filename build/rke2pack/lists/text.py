@@ -46,6 +46,7 @@ class Section:
 def parse(text: str, *, what: str) -> tuple[Section, ...]:
     """Parse images.txt; raises ConfigError with one detail per wrong line."""
     sections: list[Section] = []
+    components: set[str] = set()
     lines: dict[str, int] = {}
     issues: list[str] = []
     for number, raw in enumerate(text.splitlines(), start=1):
@@ -54,8 +55,9 @@ def parse(text: str, *, what: str) -> tuple[Section, ...]:
         if heading is not None:
             lines = {}
             platforms = tuple(p.strip() for p in (heading[2] or "").split(",") if p.strip())
-            if heading[1] in {section.component for section in sections}:
+            if heading[1] in components:
                 issues.append(f"line {number}: a second section for component {heading[1]}")
+            components.add(heading[1])
             sections.append(Section(component=heading[1], platforms=platforms, lines=lines))
         elif line.startswith(_HEADING_START):
             issues.append(f"line {number}: {line!r} is not a section's heading")

@@ -79,9 +79,14 @@ class _Walk:
     documents: list[Document] = field(default_factory=list)
     platforms: list[Platform] = field(default_factory=list)
     others: list[Platform] = field(default_factory=list)
+    visited: int = 0
 
     def visit(self, document: Document, platform: Platform | None, *, depth: int) -> None:
         """Collect a document after everything that it lists."""
+        self.visited += 1
+        if self.visited > MAX_DOCUMENTS:
+            msg = f"{self.what}: more than {MAX_DOCUMENTS} manifests"
+            raise IntegrityError(msg)
         if isinstance(document, Manifest):
             own = platform or self._platform(document)
             if not self._is_wanted(own):
@@ -91,9 +96,6 @@ class _Walk:
         else:
             self._visit_children(document, depth=depth)
         self.documents.append(document)
-        if len(self.documents) > MAX_DOCUMENTS:
-            msg = f"{self.what}: more than {MAX_DOCUMENTS} manifests"
-            raise IntegrityError(msg)
 
     def _visit_children(self, index: Index, *, depth: int) -> None:
         if depth > MAX_NESTING:

@@ -52,10 +52,12 @@ def _wrong(what: str, why: str) -> IntegrityError:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        msg = f"key {twice[:100]!r} stands twice"
-        raise ValueError(msg)
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                msg = f"key {key[:100]!r} stands twice"
+                raise ValueError(msg)
+            seen.add(key)
     return found
 
 

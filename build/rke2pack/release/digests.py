@@ -46,7 +46,7 @@ class Digests:
             record = json.loads(self.cache.get(_key(path)) or b"null")
             if (record["size"], record["mtime_ns"]) == state:
                 return Digest.parse(record["sha256"])
-        except (ValueError, TypeError, KeyError, PackError):
+        except (ValueError, TypeError, KeyError, PackError, RecursionError):
             return None
         return None
 

@@ -71,7 +71,7 @@ class Folder:
         try:
             plan = json.loads(files.read_text(self.plan)) if self.plan.is_file() else {}
             return frozenset(str(each["name"]) for each in plan.get("assets", ()))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return frozenset()
 
     def remove(self, left: Iterable[Path]) -> None:

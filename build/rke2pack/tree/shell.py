@@ -26,6 +26,7 @@ MAX_DEPTH = 50
 _WRITERS = frozenset({"echo", "printf"})
 _FIRST_WORD_ONLY = "awk"
 _WORD = re.compile(r"\S+")
+_FIRST_WORD = re.compile(r"^[^\S\n]*(\S+)", re.MULTILINE)
 _GROUPS = frozenset(
     {"declaration_command", "list", "compound_statement", "subshell", "do_group", "case_item"}
 )
@@ -58,12 +59,8 @@ class Text:
 
     def first_words(self) -> Iterator[Text]:
         """Yield the first word of each line."""
-        seen = -1
-        for word in self.words():
-            line = self.raw.count("\n", 0, word.start - self.start)
-            if line != seen:
-                yield word
-            seen = line
+        for found in _FIRST_WORD.finditer(self.raw):
+            yield Text(file=self.file, start=self.start + found.start(1), raw=found[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

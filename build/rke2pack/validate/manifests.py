@@ -77,7 +77,7 @@ def _parse(data: bytes | None) -> Made | None:
         item = json.loads(data)
         found = tuple(Problem.from_json(each) for each in item["problems"])
         return Made(digest=str(item["digest"]), problems=found)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -70,5 +70,5 @@ def _parse(data: bytes | None) -> tuple[Problem, ...] | None:
         return None
     try:
         return tuple(map(Problem.from_json, json.loads(data)))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None

@@ -89,7 +89,7 @@ def test_worker_that_cannot_start_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker, "__file__", "/no/such/worker.py")
-    with pytest.raises(ToolError, match="Helm's process ended with 2: .*No such file"):
+    with pytest.raises(ToolError, match=r"Helm's process ended with 2: .*No such file"):
         template("a: 1")
 
 

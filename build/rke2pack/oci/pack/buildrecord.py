@@ -56,7 +56,7 @@ class BuildRecord:
     def _known(self) -> dict[str, Any]:
         try:
             known = json.loads(self.cache.get(self._key) or b"null")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return known if isinstance(known, dict) else {}
 

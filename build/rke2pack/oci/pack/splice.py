@@ -191,7 +191,7 @@ class Splicer:
         try:
             known = json.loads(self.cache.get(_size_key(layer)) or b"null")
             return int(known["size"]) if known["diff_id"] == str(layer.diff_id) else None
-        except (ValueError, TypeError, KeyError, OverflowError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
 
     def _keep_size(self, layer: Layer, size: int) -> None:

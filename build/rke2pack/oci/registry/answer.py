@@ -32,6 +32,7 @@ from rke2pack.oci.registry.heads import Bare
 LONGEST_SILENCE = 900.0
 _BLOCK = 128 * 1024
 _SMALL = 64 * 1024
+_LONG_NUMBER = 20
 _SETTLE_SECONDS = 60.0
 _MAX_ERROR_BYTES = 16 * 1024
 _TEMPORARY = frozenset({408, 425, 500, 502, 503, 504})
@@ -105,10 +106,16 @@ def stream(
             since, got = now, 0
 
 
+def content_length(response: Response) -> int | None:
+    """Return how many bytes an answer announces; None where it does not say, or not in digits."""
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _LONG_NUMBER else None
+
+
 def settle(response: Response, method: str) -> None:
     """Read what little is left, so that the connection can be used again."""
-    length = response.headers.get("Content-Length", "")
-    if method == "HEAD" or (length.isdigit() and int(length) <= _SMALL):
+    length = content_length(response)
+    if method == "HEAD" or (length is not None and length <= _SMALL):
         with response.waiting(_SETTLE_SECONDS):
             response.raw.read(_SMALL, decode_content=False)
         response.raw.release_conn()

@@ -91,11 +91,10 @@ class Registry:
                 what=what,
                 headers={"Accept": media.ACCEPT},
             ) as response:
-                length = response.headers.get("Content-Length", "")
                 return Head(
                     digest=_promised(response, what),
                     media_type=media.bare(response.headers.get("Content-Type", "")),
-                    size=int(length) if length.isdigit() else None,
+                    size=answer.content_length(response),
                 )
 
         return self.wire.retry(attempt)
@@ -426,8 +425,8 @@ def _check_range(response: Response, start: int, blob: Descriptor, what: str) ->
             msg = f"{what}: asked for bytes {start}-, got {said[:100]!r}, refused"
             raise _RangeRefusedError(msg, temporary=True)
         return
-    length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) != blob.size:
+    length = answer.content_length(response)
+    if length is not None and length != blob.size:
         msg = f"{what}: the registry has {length} bytes, its descriptor says {blob.size}"
         raise IntegrityError(msg)
 

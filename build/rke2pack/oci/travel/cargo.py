@@ -163,7 +163,7 @@ def _said(raw: bytes) -> Digest | None:
     """Return the digest that frames were kept with; sending them proves it."""
     try:
         return Digest.parse(json.loads(raw)["sha256"])
-    except (ValueError, TypeError, KeyError, AttributeError, IntegrityError):
+    except (ValueError, TypeError, KeyError, AttributeError, IntegrityError, RecursionError):
         return None
 
 
