@@ -82,7 +82,7 @@ def test_interpreters_are_counted() -> None:
         ("/bin/plain", "/bin/plain: not executable"),
         ("/circle", "/circle: more than 40 links"),
         ("/no-shell", "/bin/sh: no such file"),
-        ("/evil\x1b[31m", "/evil?[31m: no such file"),
+        ("/evil\x1b[31m", r"/evil\x1b[31m: no such file"),
     ],
 )
 def test_what_cannot_start_is_told(word: str, detail: str) -> None:
