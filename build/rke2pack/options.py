@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 import click
 
 from rke2pack.console import Console
+from rke2pack.errors import ConfigError
 from rke2pack.settings import Settings
 
+TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 _SIZE = re.compile(r"([1-9]\d{0,11})(B|kB|MB|GB|KiB|MiB|GiB)\Z")
 _UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3,
           "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}  # fmt: skip
@@ -190,6 +192,16 @@ def current_app() -> App:
         msg = "the command was called without an App"
         raise TypeError(msg)
     return app
+
+
+def github_token(asked_by: str, *, rights: str) -> str:
+    """Return the token of the environment, for the option ``asked_by``; raises ConfigError."""
+    environment = current_app().environment
+    token = next((environment[name] for name in TOKENS if environment.get(name)), "")
+    if not token:
+        msg = f"{asked_by}: there is no token in {' or '.join(TOKENS)}"
+        raise ConfigError(msg, hint=f"set GITHUB_TOKEN to a token that may write {rights}")
+    return token
 
 
 store_option = click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from rke2pack import files
 from rke2pack.address import hidden
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
-from rke2pack.options import current_app, local_options
+from rke2pack.options import current_app, github_token, local_options
 from rke2pack.settings import Settings
 from rke2pack.vcs.checkout import Branch, Checkout
-
-TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +81,9 @@ def command(
     checkout = Checkout(settings.tree)
     proposals = [_proposal(checkout, branch, reports) for branch in checkout.below(branches)]
     environment = current_app().environment
-    token = _token(environment) if repository and not settings.is_dry_run else ""
+    token = ""
+    if repository and not settings.is_dry_run:
+        token = github_token("--repo", rights="pull requests")
     for proposal in proposals:
         console.line(f"{proposal.branch.name} -> {proposal.branch.line}: {proposal.title}")
     addresses: dict[str, str] = {}
@@ -117,14 +116,6 @@ def _proposal(checkout: Checkout, branch: Branch, reports: Path | None) -> Propo
     if reports is not None:
         body = files.read_text(reports / f"{branch.line.replace('/', '-')}.md")
     return Proposal(branch=branch, title=f"[{branch.line}] {title}", body=body.strip())
-
-
-def _token(environment: Mapping[str, str]) -> str:
-    token = next((environment[name] for name in TOKENS if environment.get(name)), "")
-    if not token:
-        msg = f"--repo: there is no token in {' or '.join(TOKENS)}"
-        raise ConfigError(msg, hint="set GITHUB_TOKEN to a token that may write pull requests")
-    return token
 
 
 def _open(

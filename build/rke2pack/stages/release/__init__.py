@@ -10,7 +10,7 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
-from rke2pack.options import current_app, image_options
+from rke2pack.options import current_app, github_token, image_options
 from rke2pack.release.uploadplan import UploadPlan, Wanted
 from rke2pack.settings import Settings
 from rke2pack.stages.release import notes, signers
@@ -18,8 +18,6 @@ from rke2pack.stages.release import source as sources
 from rke2pack.stages.release.wish import OUTPUT, Content, Publishing, Signing, release_options
 from rke2pack.stages.release.work import Request, Work, plan_path
 from rke2pack.workspace import Workspace
-
-TOKENS = ("GITHUB_TOKEN", "GH_TOKEN")
 
 
 @click.command("release", short_help="Put a release into one folder, signed; and publish it.")
@@ -111,10 +109,7 @@ def _target(publishing: Publishing, environment: Mapping[str, str]) -> tuple[str
     if not repository:
         msg = "--publish: nothing says where"
         raise ConfigError(msg, hint="name the repository with --repo OWNER/NAME")
-    token = next((environment[name] for name in TOKENS if environment.get(name)), "")
-    if not token:
-        msg = f"--publish: there is no token in {' or '.join(TOKENS)}"
-        raise ConfigError(msg, hint="set GITHUB_TOKEN to a token that may write contents")
+    token = github_token("--publish", rights="contents")
     return repository, publishing.api or environment.get("GITHUB_API_URL") or API, token
 
 
