@@ -28,12 +28,13 @@ Open = Callable[..., ChartRepository]
 def content(folder: Path) -> dict[str, str]:
     """Path -> digest (or link target) of all there is below a folder.
 
-    The lock stays behind by design: a lock file that is removed locks nothing.
+    The lock stays behind by design (a lock file that is removed locks nothing), and so does
+    what keeps it out of git's sight.
     """
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if name in {".rke2pack", ".rke2pack/lock"}:
+        if name in {".rke2pack", ".rke2pack/lock", ".rke2pack/.gitignore"}:
             continue
         found[name] = str(Digest.of(path.read_bytes())) if path.is_file() else "folder"
     return found
