@@ -80,14 +80,14 @@ class Identity:
         Raises IntegrityError for what is no bundle, WrongKeyError where certificate, log,
         time, identity or signature do not fit.
         """
-        from sigstore.errors import Error  # noqa: PLC0415 - slow
-        from sigstore.verify import policy  # noqa: PLC0415
+        from sigstore.verify import policy  # noqa: PLC0415 - slow
 
         bundle = _bundle(raw, what)
         wanted = policy.Identity(identity=self.identity, issuer=self.issuer)
+        verifier = self._verifier()
         try:
-            kind, payload = self._verifier().verify_dsse(bundle, wanted)
-        except Error as exc:
+            kind, payload = verifier.verify_dsse(bundle, wanted)
+        except Exception as exc:  # what is damaged makes it raise much else than its own errors
             msg = f"{what}: {_line(exc)}"
             raise WrongKeyError(msg) from exc
         if kind != PAYLOAD_TYPE:

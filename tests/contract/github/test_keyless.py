@@ -85,7 +85,12 @@ def test_altered_payload_is_refused(bench: Bench) -> None:
 
 def test_every_altered_byte_is_noticed(bench: Bench) -> None:
     raw = bench.sign()
-    for place in range(0, len(raw), 97):
+    # What nobody signs: how the log calls itself before its signature, and the bits of that
+    # signature's base64 which are left over.
+    name = raw.index("— ".encode())
+    last = len(raw[: raw.index(b"\\n", name)].rstrip(b"=")) - 1
+    unsigned = {*range(name, raw.index(b" ", name + 4)), last}
+    for place in sorted({*range(0, len(raw), 7)} - unsigned):
         altered = bytearray(raw)
         altered[place] ^= 1
         with pytest.raises(PackError):

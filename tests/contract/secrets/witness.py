@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import gzip
+import os
 import re
+import subprocess
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+import pytest
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -18,7 +22,7 @@ else:
 
 
 CANARY: Final = "canary4f1e0bd29c77"
-# What Python starts, for the length of a test: an audit hook stays for ever.
+# What Python starts, for the length of a test.
 started: list[str] = []
 
 
@@ -34,12 +38,28 @@ class Request(Protocol):
         """Names and values."""
 
 
-def _listen(event: str, arguments: tuple[object, ...]) -> None:
-    if event in {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"}:
-        started.append(repr(arguments[:2]))
+def listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write down the arguments of every program that Python starts.
 
+    No audit hook: before Python 3.12 a thread cannot be traced while one runs.
+    """
+    started.clear()
 
-sys.addaudithook(_listen)
+    def heard(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passes on what it is given
+            started.append(repr((args[1:], kwargs.get("args"))))
+            return real(*args, **kwargs)
+
+        return call
+
+    for owner, name in (
+        (subprocess.Popen, "__init__"),
+        (os, "posix_spawn"),
+        (os, "posix_spawnp"),
+        (os, "execv"),
+        (os, "execve"),
+    ):
+        monkeypatch.setattr(owner, name, heard(getattr(owner, name)))
 
 
 def spellings(secret: str = CANARY) -> tuple[str, ...]:
