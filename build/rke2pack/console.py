@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from rke2pack.progress import Lines, Meter, Silence
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
 
+# What GitHub's runner takes for a command, wherever in its log a line of somebody's text has it.
+_COMMAND = re.compile(r"^(?P<space>[^\S\n]*):(?=:)|#(?=#\[)", re.MULTILINE)
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -138,6 +141,8 @@ class Console:
 
     def _styled(self, text: str, style: str) -> None:
         text = shown(text)
+        if self.is_github:
+            text = _COMMAND.sub(_spelled, text)
         if not sys.stderr.isatty():
             sys.stderr.write(text + "\n")
             return
@@ -151,6 +156,10 @@ class Console:
         word = {"info": "notice"}.get(severity, severity)
         escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         sys.stderr.write(f"::{word}::{escaped}\n")
+
+
+def _spelled(command: re.Match[str]) -> str:
+    return f"{command['space']}\\x3a" if command["space"] is not None else "\\x23"
 
 
 def _write_stdout(text: str) -> None:

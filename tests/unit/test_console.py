@@ -72,6 +72,25 @@ def test_error_is_the_document_where_there_is_no_other(capsys: pytest.CaptureFix
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("::error::x", r"\x3a:error::x"),
+        ("  ::stop-commands::x", r"  \x3a:stop-commands::x"),
+        ("a\n\t::add-mask::x", "a\n\t\\x3a:add-mask::x"),
+        ("a ##[group]x", r"a \x23#[group]x"),
+        ("a::b and ## [c]", "a::b and ## [c]"),
+    ],
+)
+def test_text_from_outside_is_no_command_to_github(
+    text: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Console(is_github=True).line(text)
+    assert capsys.readouterr().err == f"{expected}\n"
+    Console().line(text)
+    assert capsys.readouterr().err == f"{text}\n"
+
+
 def test_github_gets_annotations_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(is_github=True)
     console.findings([FINDING])

@@ -12,7 +12,7 @@ from tests.integration.container.conftest import socket
 from tests.integration.workflows import steps
 from tests.integration.workflows.runner import Ran, Runner
 
-TESTED = {"bump.yml", "ci.yml", "kind.yml", "release.yml"}
+TESTED = {"bump.yml", "ci.yml", "kind.yml", "locks.yml", "release.yml"}
 
 
 @pytest.mark.timeout(900)
