@@ -48,11 +48,11 @@ WORDS = {
     "verify": "Prove archives and release folders from their own bytes.",
 }
 EXIT_BUG = 70
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _EndedError(KeyboardInterrupt):
-    """Somebody else than Ctrl-C ends the run: a CI service, a closed terminal.
+    """Ctrl-C, a CI service or a closed terminal ends the run.
 
     As KeyboardInterrupt it passes everything that catches errors, and clears up as that does.
     """
@@ -120,6 +120,8 @@ def main() -> None:
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:
+    # What this catches half made cannot be taken down in order, and says so where nobody asks.
+    sys.unraisablehook = lambda _: None
     raise _EndedError(signal.Signals(number))
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -121,18 +123,22 @@ def feed(
     chunks: Iterable[bytes],
     *,
     timeout: float = 120.0,
+    max_output: int | None = None,
     among: Programs | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program and give it ``chunks`` on its standard input; else as `run`.
 
     It has ``timeout`` seconds from the last chunk on. What the chunks raise ends
     the program and goes on to the caller. One that stops reading is given no more;
-    of what it says the first MiB is kept.
+    of what it says the first MiB is kept, or ``max_output`` bytes, after which the kernel
+    lets it write no more.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = among.started if among is not None else _started
         files = {"stdin": subprocess.PIPE, "stdout": out.fileno(), "stderr": err.fileno()}
         with start(command, **files) as program:
+            if max_output is not None:
+                _limit_files(program, max_output)
             if program.stdin is None:
                 raise TypeError
             with contextlib.suppress(BrokenPipeError), program.stdin as stdin:
@@ -146,8 +152,15 @@ def feed(
         said = []
         for file in (out, err):
             file.seek(0)
-            said.append(file.read(_MAX_SAID))
+            said.append(file.read(max_output or _MAX_SAID))
     return subprocess.CompletedProcess([*command], code, *said)
+
+
+def _limit_files(program: subprocess.Popen[bytes], size: int) -> None:
+    """Have the kernel end or refuse a program that writes more into a file."""
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (size, size))
 
 
 def start(command: Sequence[str | Path], *, stderr: int) -> subprocess.Popen[bytes]:

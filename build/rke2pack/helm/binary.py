@@ -12,6 +12,7 @@ from typing import Any
 
 from rke2pack import process
 from rke2pack.errors import ToolError, ValidationError
+from rke2pack.helm import workers
 from rke2pack.helm.chart import Chart
 from rke2pack.helm.render import NAMESPACE
 
@@ -42,7 +43,7 @@ class HelmBinary:
         with tempfile.TemporaryDirectory(prefix="rke2pack-") as folder:
             archive = Path(folder) / f"{chart.name}.tgz"
             archive.write_bytes(chart.data)
-            answer = process.run(
+            answer = process.feed(
                 [
                     self.path,
                     "template",
@@ -55,8 +56,12 @@ class HelmBinary:
                     "--values",
                     "-",
                 ],
-                stdin=json.dumps(values).encode(),
+                [json.dumps(values).encode()],
+                max_output=workers.MAX_OUTPUT + 1,
             )
+        if len(answer.stdout) > workers.MAX_OUTPUT:
+            msg = f"{chart.name} {chart.version}: renders to more than {workers.MAX_OUTPUT} bytes"
+            raise ValidationError(msg)
         if answer.returncode != 0:
             reason = " ".join(answer.stderr.decode(errors="replace").split())
             msg = f"{chart.name} {chart.version} does not render: {reason}"

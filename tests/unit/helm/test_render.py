@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.helm_program import unpack
 from rke2pack.errors import ToolError, ValidationError
+from rke2pack.helm import workers
 from rke2pack.helm.binary import HelmBinary
 from rke2pack.helm.render import RenderedObject, Renderer, SdkRenderer, render
 from tests.unit.helm.charts import chart
@@ -237,6 +238,15 @@ def test_both_renderers_give_the_same_objects(sdk: SdkRenderer, binary: HelmBina
     ours = found(sdk)
     assert len(ours) == 7
     assert sorted(ours, key=str) == sorted(found(binary), key=str)
+
+
+def test_output_of_a_program_has_a_ceiling(
+    binary: HelmBinary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "MAX_OUTPUT", 1000)
+    large = chart({"templates/a.yaml": 'a: {{ repeat 9000 "x" }}'})
+    with pytest.raises(ValidationError, match=r"renders to more than 1000 bytes"):
+        binary.template(large, {}, kube_version="v1.32.4")
 
 
 def test_renderers_name_their_version(sdk: SdkRenderer, binary: HelmBinary) -> None:
