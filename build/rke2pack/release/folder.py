@@ -8,15 +8,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rke2pack import files
+from rke2pack import filelock, files
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, ReleaseError
 from rke2pack.oci.hashing import digest_of
 from rke2pack.release.asset import Asset, Kind
+from rke2pack.release.digests import Digests
 
 # Where a second name for the same bytes is not to be had.
 _CANNOT_LINK = frozenset(
@@ -49,6 +50,14 @@ class Folder:
 
     path: Path
     plan: Path
+    digests: Digests
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder for a release; raises ToolError while another makes one there."""
+        busy = f"{self.path}: another rke2pack is making a release there"
+        with filelock.held(self.path.with_name(f".{self.path.name}.lock"), busy=busy):
+            yield
 
     def check(self, names: Iterable[str]) -> tuple[Path, ...]:
         """Return what an earlier release left; raises ReleaseError for what nobody here wrote."""
@@ -99,6 +108,7 @@ class Folder:
                     if exc.errno not in _CANNOT_LINK:
                         raise
                     _copy(asset, temporary)
+                self._refuse_change(asset)
                 temporary.replace(target)
             finally:
                 with contextlib.suppress(OSError):
@@ -108,6 +118,12 @@ class Folder:
     def write(self, made: Made) -> None:
         """Write a file that the release makes."""
         files.write_changed(self.path / made.name, made.content)
+
+    def _refuse_change(self, asset: Asset) -> None:
+        """Raise IntegrityError where the file is no longer the one that was looked at."""
+        _, got = self.digests.of(asset.path)
+        if got != asset.digest:
+            raise _changed(asset, got)
 
     def _temporary(self, name: str) -> Path:
         with tempfile.NamedTemporaryFile(dir=self.path, prefix=f".{name}.", suffix=".tmp") as own:
@@ -127,5 +143,9 @@ def _copy(asset: Asset, target: Path) -> None:
     shutil.copyfile(asset.path, target)
     got = digest_of(target)
     if got != asset.digest:
-        msg = f"{asset.path}: changed while it was copied, is {got}, was {asset.digest}"
-        raise IntegrityError(msg, hint="find out who writes to it, then run this again")
+        raise _changed(asset, got)
+
+
+def _changed(asset: Asset, got: Digest) -> IntegrityError:
+    msg = f"{asset.path}: changed while the release was made, is {got}, was {asset.digest}"
+    return IntegrityError(msg, hint="find out who writes to it, then run this again")

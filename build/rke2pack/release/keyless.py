@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ReleaseError
-from rke2pack.oci import strictjson
 from rke2pack.release.asset import KEYLESS
 from rke2pack.release.offlinekey import WrongKeyError
 from rke2pack.release.provenance import MAX_BYTES, PAYLOAD_TYPE

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from rke2pack import strictjson
 from rke2pack.errors import ConfigError, IntegrityError, PackError
-from rke2pack.oci import strictjson
 from rke2pack.release.asset import OFFLINE
 from rke2pack.release.provenance import MAX_BYTES, PAYLOAD_TYPE
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
-from rke2pack.oci import strictjson
 from rke2pack.release.asset import Asset
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from typing import Final
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError, ReleaseError
-from rke2pack.github import GitHub, RemoteAsset, RemoteRelease, TemporaryError
+from rke2pack.github.client import GitHub
+from rke2pack.github.remote import RemoteAsset, RemoteRelease
+from rke2pack.github.wire import TemporaryError
 from rke2pack.release.asset import KEYLESS, Asset
 from rke2pack.release.uploadplan import UploadPlan, Wanted
 
@@ -156,7 +158,8 @@ class Publisher:
             self.github.delete(old)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                sent = self.github.upload(release, asset.name, asset.path, asset.digest)
+                self._upload(release, asset)
+                break
             except IntegrityError:
                 self._clean(release, asset)
                 raise
@@ -166,14 +169,14 @@ class Publisher:
                 if attempt == _ATTEMPTS:
                     raise
                 self.tell(f"again    {asset.name}")
-                continue
-            if not sent.is_whole or sent.size != asset.size:
-                self.github.delete(sent)
-                msg = f"{asset.name}: {sent.size} of {asset.size} bytes arrived ({sent.state})"
-                raise ReleaseError(msg, hint="run the same command again")
-            break
         self.plan.set(asset.name, "uploaded" if old is None else "replaced")
         self.tell(f"sent     {asset.name}  {asset.size}")
+
+    def _upload(self, release: RemoteRelease, asset: Asset) -> None:
+        sent = self.github.upload(release, asset.name, asset.path, asset.digest)
+        if not sent.is_whole or sent.size != asset.size:
+            msg = f"{asset.name}: {sent.size} of {asset.size} bytes arrived ({sent.state})"
+            raise TemporaryError(msg)
 
     def _clean(self, release: RemoteRelease, asset: Asset) -> bool:
         """Remove what an upload left behind; return whether all of the file arrived after all."""

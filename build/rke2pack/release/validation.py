@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.errors import IntegrityError, ReleaseError
-from rke2pack.oci import strictjson
+from rke2pack.finding import STATUSES
 
-STATUSES: Final = ("passed", "failed", "manual", "skipped")
 _HINT: Final = "run 'rke2pack validate' on this tree"
 
 
@@ -48,25 +47,20 @@ def read(path: Path, bundled: Mapping[str, str]) -> Validation:
     try:
         raw = files.read_text(path).encode()
         document = strictjson.load_object(raw, what=str(path), max_bytes=files.MAX_TEXT_BYTES)
-        results = _objects(document, "results", path)
+        results, rows, found, explained = (
+            strictjson.objects(document.get(key, []), what=f"{path}: {key}")
+            for key in ("results", "rows", "findings", "explained")
+        )
     except IntegrityError as exc:
         raise ReleaseError(exc.message, hint=_HINT) from exc
     _refuse_other_state(results, bundled, path)
     _refuse_failures(results, path)
     return Validation(
         level=str(document.get("level", "")),
-        rows=tuple(_rows(_objects(document, "rows", path), results)),
-        findings=tuple(_findings(_objects(document, "findings", path))),
-        explained=tuple(_findings(_objects(document, "explained", path))),
+        rows=tuple(_rows(rows, results)),
+        findings=tuple(_findings(found)),
+        explained=tuple(_findings(explained)),
     )
-
-
-def _objects(document: Mapping[str, Any], key: str, path: Path) -> list[Mapping[str, Any]]:
-    found = document.get(key, [])
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        msg = f"{path}: {key} is no list of objects"
-        raise IntegrityError(msg)
-    return found
 
 
 def _refuse_other_state(

@@ -11,7 +11,7 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError, ReleaseError
-from rke2pack.github import GitHub
+from rke2pack.github.client import GitHub
 from rke2pack.http import new_session
 from rke2pack.release.asset import Asset, Kind
 from rke2pack.release.publish import Publisher
@@ -268,6 +268,18 @@ def test_answer_before_all_was_sent_is_no_success(bench: Bench) -> None:
         return True
 
     bench.github.fail("POST upload", early)
+    bench.publish()
+    assert bench.there[ARCHIVE] == FILES[ARCHIVE][1]
+
+
+def test_file_that_never_arrives_whole_ends_it(bench: Bench) -> None:
+    def short(exchange: Exchange) -> bool:
+        exchange.receive(len(FILES[ARCHIVE][1]))
+        exchange.send(201, b'{"id": 9, "name": "x", "size": 10, "state": "uploaded"}')
+        return True
+
+    bench.github.fail("POST upload", short, times=4)
+    assert f"10 of {len(FILES[ARCHIVE][1])} bytes arrived" in bench.refused().message
     bench.publish()
     assert bench.there[ARCHIVE] == FILES[ARCHIVE][1]
 
