@@ -14,16 +14,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from rke2pack import __version__
+from rke2pack import __version__, completion
 from rke2pack.address import hidden
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, PackError
 from rke2pack.options import App
 from rke2pack.settings import Settings
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 WORDS = {
     "airgap": "Make archives for nodes without a network, from the image store.",
@@ -77,9 +80,32 @@ class _Words(click.Group):
         _name_variables(cmd_name, command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if word not in WORDS and not word.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {word!r}.{_meant(word)}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete words without importing one."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only for a shell
+
+        words = (word for word in WORDS if word.startswith(incomplete))
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(word, help=WORDS[word]) for word in words), *options]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(WORDS.items()))
+
+
+def _meant(word: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - not for what goes well
+
+    close = get_close_matches(word, WORDS, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _name_variables(word: str, command: click.Command) -> None:
@@ -106,8 +132,10 @@ def _variable(word: str, option: click.Parameter) -> str | None:
 def cli() -> None:
     """Package RKE2's charts and images: one command from a chart's version to the release.
 
-    Every option can be set by an environment variable, for example
-    RKE2PACK_BUMP_CHARTS_REPO. Exit codes: docs/errors.md.
+    'rke2pack COMMAND --help' is the manual of a command, with examples; 'rke2pack
+    lab' shows all of them on this machine. Every option can be set by an
+    environment variable, for example RKE2PACK_BUMP_CHARTS_REPO. Exit codes:
+    docs/errors.md. Completion for your shell: README.md.
     """
 
 
@@ -116,7 +144,8 @@ def main() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _end)
-    sys.exit(run(sys.argv[1:]))
+    instruction = os.environ.get(completion.VARIABLE)
+    sys.exit(completion.answer(cli, instruction) if instruction else run(sys.argv[1:]))
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:
@@ -178,7 +207,9 @@ def _tell_wrong_call(exc: click.ClickException, console: Console) -> None:
     context = exc.ctx if isinstance(exc, click.UsageError) else None
     path = context.command_path if context else "rke2pack"
     message = " ".join(exc.format_message().split())
-    console.error(ConfigError(message, hint=f"see '{path} --help'"))
+    lacks = isinstance(exc, click.MissingParameter) and context is not None
+    usage = (" ".join(context.get_usage().split()),) if context and lacks else ()
+    console.error(ConfigError(message, hint=f"see '{path} --help'", details=usage))
 
 
 def _console(context: click.Context | None, arguments: list[str], app: App) -> Console:

@@ -20,7 +20,11 @@ docs/errors.md. Ctrl-C exits with 130, a bug with 70 and a traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
+
+_TELLING = 3  # letters that a part of a name needs to be told by
+_SLIP = 0.85  # how much alike a name and its typing error are
 
 
 def shown(text: str) -> str:
@@ -32,12 +36,30 @@ def shown(text: str) -> str:
     )
 
 
+def in_line(text: str) -> str:
+    """Return text as `shown`, its line ends and tabs too."""
+    return shown(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def choice(name: str, known: Iterable[str]) -> str:
+    """Return the hint for a name that is none of ``known``: those much like it, or else all."""
+    from difflib import get_close_matches  # noqa: PLC0415 - not for what goes well
+
+    names = list(dict.fromkeys(known))
+    parts = [each for each in names if len(name) >= _TELLING and name in each]
+    slip = get_close_matches(name, names, n=1, cutoff=_SLIP)
+    close = slip or parts or get_close_matches(name, names)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"choose one of: {', '.join(names)}" if names else "name one that there is"
+
+
 class PackError(Exception):
     """A failure that names one thing and, where there is one, the next step.
 
     ``message`` is one line; ``hint`` starts with a verb; ``details`` are
     further lines for people (for example one line per missing image). Whatever
-    they quote from outside is `shown`, a message's line ends too.
+    they quote from outside is `shown`, a message as it is in one line.
     """
 
     exit_code: ClassVar[int] = 1
@@ -45,7 +67,7 @@ class PackError(Exception):
     def __init__(
         self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()
     ) -> None:
-        self.message = shown(message).replace("\n", "\\n").replace("\t", "\\t")
+        self.message = in_line(message)
         super().__init__(self.message)
         self.hint = None if hint is None else shown(hint)
         self.details = tuple(map(shown, details))

@@ -129,8 +129,3 @@ class Cache:
         if not tag.exists():
             write(tag, _CACHEDIR_TAG.encode())
         write(self.folder / key, data)
-
-    def drop(self, key: str) -> None:
-        """Forget ``key``; nothing happens where it is not kept."""
-        with reported("remove", self.folder / key):
-            (self.folder / key).unlink(missing_ok=True)

@@ -107,10 +107,10 @@ def _check_authorities(ca_file: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca_file)
     except ssl.SSLError as exc:
         msg = f"{ca_file}: not a file of certificates (PEM)"
-        raise ConfigError(msg) from exc
+        raise ConfigError(msg, hint="name the certificate of the CA with --ca-file") from exc
     except OSError as exc:
         msg = f"cannot read the CA file {ca_file}: {exc.strerror}"
-        raise ConfigError(msg) from exc
+        raise ConfigError(msg, hint="check the path behind --ca-file") from exc
 
 
 class Fetcher:
@@ -209,7 +209,7 @@ def _check_status(response: requests.Response, shown: str) -> None:
 def _translated(exc: Exception, shown: str) -> RegistryError:
     if isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         return RegistryError(
-            f"{shown}: TLS failed: {_root(exc)}", hint="name a private CA with --ca-file"
+            f"{shown}: TLS failed: {cause(exc)}", hint="name a private CA with --ca-file"
         )
     if isinstance(exc, requests.TooManyRedirects):
         return RegistryError(
@@ -221,22 +221,26 @@ def _translated(exc: Exception, shown: str) -> RegistryError:
     elif isinstance(exc, urllib3.exceptions.DecodeError):
         reason = "damaged Content-Encoding"
     elif isinstance(exc, urllib3.exceptions.HTTPError):
-        reason = f"the answer broke off: {_root(exc)}"
+        reason = f"the answer broke off: {cause(exc)}"
     elif isinstance(exc, requests.ConnectionError):
-        reason = f"not reachable: {_root(exc)}"
+        reason = f"not reachable: {cause(exc)}"
     else:
-        return RegistryError(f"{shown}: {_root(exc)}")
+        return RegistryError(f"{shown}: {cause(exc)}")
     return RegistryError(f"{shown}: {reason}", temporary=True)
 
 
-def _root(exc: BaseException) -> str:
-    """Return the innermost reason as one line, without the address (it may hold credentials)."""
-    reason = exc
+def innermost(exc: BaseException) -> BaseException:
+    """Return the reason at the bottom of an exception."""
     while True:
-        inner = reason.__cause__ or reason.__context__ or getattr(reason, "reason", None)
+        inner = exc.__cause__ or exc.__context__ or getattr(exc, "reason", None)
         if not isinstance(inner, BaseException):
-            break
-        reason = inner
+            return exc
+        exc = inner
+
+
+def cause(exc: BaseException) -> str:
+    """Return the innermost reason as one line, without an address (it may hold credentials)."""
+    reason = innermost(exc)
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return type(reason).__name__ if "://" in str(reason) else " ".join(str(reason).split())[:200]

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from rke2pack import files
+from rke2pack import filelock, files
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, ToolError
 
 FOLDER = ".rke2pack"
 _COMMIT = "commit.json"
+_PAUSES = 200
 
 
 @contextlib.contextmanager
@@ -39,12 +40,10 @@ def locked(root: Path) -> Iterator[tuple[Path, ...]]:
         _hide(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:  # without a buffer, whose rest would be written when it is closed
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
+        if not filelock.take(descriptor, path):
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
             msg = f"{root}: another rke2pack is changing this tree (process {holder})"
-            raise ToolError(msg, hint="wait until it has finished, then run this again") from exc
+            raise ToolError(msg, hint=filelock.HINT)
         with files.reported("lock", path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -83,15 +82,33 @@ def apply(root: Path, changes: Mapping[Path, bytes]) -> None:
     _carry_through(root, journal)
 
 
-def recover(root: Path) -> tuple[Path, ...]:
+def recover(root: Path, *, wait: Callable[[float], None] = time.sleep) -> tuple[Path, ...]:
     """Finish or forget a change that was interrupted; return the files it finished.
 
-    Takes the lock only where there is something to do.
+    Takes the lock only where there is something to do. Where a process is just writing,
+    waits for its end, about ten seconds long, and then raises ToolError as `locked` does.
     """
-    if not (root / FOLDER / "journal").is_dir():
+    journal, pauses = root / FOLDER / "journal", _PAUSES
+    while journal.is_dir() and _is_held(root) and pauses:
+        pauses -= 1
+        wait(filelock.PAUSE_SECONDS)
+    if not journal.is_dir():
         return ()
     with locked(root) as finished:
         return finished
+
+
+def _is_held(root: Path) -> bool:
+    """Whether the tree's lock is taken; false where that cannot be asked."""
+    path = root / FOLDER / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not filelock.take(descriptor, path)
+    finally:
+        os.close(descriptor)
 
 
 def _settle(root: Path) -> tuple[Path, ...]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rke2pack import completion
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.settings import Settings
@@ -35,80 +36,81 @@ class App:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+class CommonOption(click.Option):
+    """An option that means the same in every command that has it."""
+
+
+_common = functools.partial(click.option, cls=CommonOption)
 _OPTIONS: dict[str, Callable[[_F], _F]] = {
-    "tree": click.option(
+    "tree": _common(
         "--tree",
         type=_FOLDER,
         default=Path(),
         show_default="this folder",
         help="The tree to work in.",
     ),
-    "charts-repo": click.option(
+    "charts-repo": _common(
         "--charts-repo",
         metavar="NAME|URL|DIR",
         help="Chart repository: a name of repositories.yaml, an address, or a folder.",
     ),
-    "registry": click.option(
+    "registry": _common(
         "--registry",
         metavar="HOST",
         help="Registry to write in front of images, as system-default-registry does.",
     ),
-    "platform": click.option(
+    "platform": _common(
         "--platform",
         "platforms",
         multiple=True,
         metavar="OS/ARCH",
         help="Only this platform (repeatable).",
+        shell_complete=completion.platforms,
     ),
-    "component": click.option(
+    "component": _common(
         "--component",
         "components",
         multiple=True,
         metavar="NAME",
         help="Only this component (repeatable).",
+        shell_complete=completion.components,
     ),
-    "prime": click.option(
+    "prime": _common(
         "--prime",
         "is_prime",
         is_flag=True,
         help="The images of Rancher Prime (global.prime.enabled).",
     ),
-    "cache-dir": click.option(
+    "cache-dir": _common(
         "--cache-dir",
         type=_FOLDER,
         help="Where downloads are kept.  [default: the user's cache folder]",
     ),
-    "ca-file": click.option(
-        "--ca-file", type=_FILE, help="Certificate authorities to trust, as PEM."
-    ),
-    "helm": click.option(
+    "ca-file": _common("--ca-file", type=_FILE, help="Certificate authorities to trust, as PEM."),
+    "helm": _common(
         "--helm",
         metavar="PROGRAM",
         help="Render with this helm program instead of the built-in Helm.",
     ),
-    "offline": click.option(
-        "--offline", "is_offline", is_flag=True, help="Use only what is cached."
-    ),
-    "allow-missing-digest": click.option(
+    "offline": _common("--offline", "is_offline", is_flag=True, help="Use only what is cached."),
+    "allow-missing-digest": _common(
         "--allow-missing-digest",
         "allows_missing_digest",
         is_flag=True,
         help="Accept charts whose index entry has no digest.",
     ),
-    "dry-run": click.option(
+    "dry-run": _common(
         "--dry-run", "is_dry_run", is_flag=True, help="Show what would change; write nothing."
     ),
-    "lab": click.option(
+    "lab": _common(
         "--lab",
         "is_lab",
         is_flag=True,
         help="Use the built-in charts and images, on a copy of the tree in dist/lab/.",
     ),
-    "json": click.option(
-        "--json", "is_json", is_flag=True, help="Write one JSON document to stdout."
-    ),
-    "verbose": click.option("-v", "--verbose", count=True, help="Say more."),
-    "quiet": click.option("-q", "--quiet", is_flag=True, help="Say only errors."),
+    "json": _common("--json", "is_json", is_flag=True, help="Write one JSON document to stdout."),
+    "verbose": _common("-v", "--verbose", count=True, help="Say more."),
+    "quiet": _common("-q", "--quiet", is_flag=True, help="Say only errors."),
 }
 _TALK = ("json", "verbose", "quiet")
 _CHARTS = ("tree", "charts-repo", "cache-dir", "ca-file", "helm", "offline", "allow-missing-digest")

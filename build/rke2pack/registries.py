@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def _notifier(console: Console) -> Callable[[str, float], None]:
         now = time.monotonic()
         if seconds >= _WORTH_TELLING and now >= told.get(host, 0.0):
             told[host] = now + seconds
-            console.line(f"{host}: waiting {seconds:.0f} s, as asked")
+            console.line(f"{host}: waiting {seconds:.0f} s before the next request")
 
     return notify
 
@@ -203,5 +204,11 @@ def fail(word: str, errors: Mapping[str, PackError], count: int, *, hint: str) -
     raise kind(
         f"{word}: {len(errors)} of {count} images failed",
         hint=same or hint,
-        details=tuple(errors[name].message for name in sorted(errors)),
+        details=_folded(errors[name].message for name in sorted(errors)),
     )
+
+
+def _folded(messages: Iterable[str]) -> tuple[str, ...]:
+    """Say once what is the same of several images, such as a registry's refusal."""
+    counts = Counter(messages)
+    return tuple(f"{text} ({n} images)" if n > 1 else text for text, n in counts.items())

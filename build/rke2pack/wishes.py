@@ -6,8 +6,10 @@ import fnmatch
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rke2pack.errors import ConfigError
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.wish import Wish
@@ -16,6 +18,8 @@ from rke2pack.settings import Settings
 if TYPE_CHECKING:
     from rke2pack.lists.guard import Guard
     from rke2pack.workspace import Workspace
+
+_ENDINGS = (".tar", ".tgz", ".tzst", ".tar.gz", ".tar.zst", ".part01", ".txt")
 
 
 def asked(settings: Settings, references: tuple[str, ...], *, is_whole: bool) -> tuple[Wish, ...]:
@@ -51,10 +55,19 @@ def _named(
 ) -> Iterator[tuple[Reference, tuple[Platform, ...]]]:
     platforms = () if is_whole else tuple(map(Platform.parse, _platforms(settings)))
     for each in references:
+        _refuse_file(each)
         reference = Reference.parse(each)
         if not reference.tag and reference.digest is None:
             reference = replace(reference, tag="latest")
         yield reference, platforms
+
+
+def _refuse_file(name: str) -> None:
+    """Raise ConfigError for a file where an image belongs; its name could be one, too."""
+    if name.endswith(_ENDINGS) and Path(name).is_file():
+        msg = f"{name}: a file, not an image"
+        hint = "name archives with 'rke2pack mirror TARGET --from-archive FILE'"
+        raise ConfigError(msg, hint=hint)
 
 
 def _platforms(settings: Settings) -> tuple[str, ...]:
@@ -68,7 +81,12 @@ def _platforms(settings: Settings) -> tuple[str, ...]:
 
 def _listed(settings: Settings) -> Iterator[tuple[Reference, tuple[Platform, ...]]]:
     workspace = _workspace(settings)
-    components, chosen = workspace.tree.components, workspace.platforms()
+    try:
+        components = workspace.tree.components
+    except ConfigError as exc:
+        hint = f"{exc.hint}; or name images" if exc.hint else None
+        raise ConfigError(exc.message, hint=hint, details=exc.details) from exc
+    chosen = workspace.platforms()
     for section in workspace.sections():
         own = [p for p in section.platforms or components.platforms if p in chosen]
         platforms = tuple(map(Platform.parse, components.image_platforms(own)))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from rke2pack import journal
+from rke2pack import filelock, journal
 from rke2pack.address import redact
-from rke2pack.errors import ConfigError, IntegrityError, RegistryError
+from rke2pack.errors import ConfigError, IntegrityError, RegistryError, ToolError, choice
 from rke2pack.files import Cache
 from rke2pack.lists import files
 from rke2pack.lists.text import Section
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from rke2pack.helm.version import ChartVersion
     from rke2pack.http import Fetcher
     from rke2pack.lists.build import Builder
+    from rke2pack.lists.needs import State
     from rke2pack.tree.datafiles import Tree
+    from rke2pack.tree.rke2 import Rke2Tree
     from rke2pack.tree.versions import BundledChart
 
 
@@ -67,6 +69,13 @@ class Workspace:
         dry = contextlib.nullcontext()
         with dry if self.settings.is_dry_run else journal.locked(self.any_tree.root):
             yield
+
+    def refuse_change(self) -> None:
+        """Raise ToolError where another process has changed the tree since it was read."""
+        tree = self.any_tree
+        if not tree.is_current:
+            msg = f"{tree.root}: another rke2pack has changed this tree meanwhile"
+            raise ToolError(msg, hint=filelock.HINT)
 
     @cached_property
     def cache(self) -> Cache:
@@ -133,6 +142,17 @@ class Workspace:
             registry=self.registry,
         )
 
+    def needs(self, versions: Mapping[str, ChartVersion], *, tree: Rke2Tree) -> State:
+        """Render all charts of a state of a checkout, in each edition that its script has."""
+        from rke2pack.lists.needs import State  # noqa: PLC0415 - only here
+        from rke2pack.tree.imagescript import PRIME  # noqa: PLC0415 - only here
+
+        return State.read(
+            tree.sources.parsed.editions,
+            lambda edition: self.builder(versions, is_prime=edition == PRIME, tree=tree),
+            versions,
+        )
+
     def chart(self, name: str, version: ChartVersion) -> Chart:
         """Fetch one version of a chart, verified, once however often it is asked for.
 
@@ -177,16 +197,12 @@ class Workspace:
         if entry is not None:
             return entry
         names = [chart.name for chart in self.any_tree.versions.charts]
-        close = get_close_matches(name, names, n=1, cutoff=0.8)
-        if close:
-            hint = f"did you mean {close[0]}?"
-        elif self._is_in_repository(name):
+        hint = choice(name, names)
+        if not get_close_matches(name, names, cutoff=0.8) and self._is_in_repository(name):
             hint = (
                 "the chart repository has it; add an entry to chart_versions.yaml and to "
                 "components.yaml, then run 'rke2pack charts --references' and 'rke2pack images'"
             )
-        else:
-            hint = f"choose one of: {', '.join(names)}"
         msg = f"{name}: the tree bundles no such chart"
         raise ConfigError(msg, hint=hint)
 
@@ -236,7 +252,7 @@ class Workspace:
         for platform in self.settings.platforms:
             if platform not in known:
                 msg = f"{platform}: the tree has no such platform"
-                raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
+                raise ConfigError(msg, hint=choice(platform, known))
         return self.settings.platforms or known
 
     def sections(self) -> tuple[Section, ...]:
@@ -253,7 +269,7 @@ class Workspace:
         for name in components:
             if name not in names:
                 msg = f"{name}: {tree.images_path} has no such component"
-                raise ConfigError(msg, hint=f"choose one of: {', '.join(names)}")
+                raise ConfigError(msg, hint=choice(name, names))
         if not sections:
             msg = f"{tree.images_path}: lists no image"
             raise ConfigError(msg, hint="write it with 'rke2pack images', or name images")

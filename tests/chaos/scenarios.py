@@ -47,12 +47,13 @@ class Bench:
         word = arguments[0]
         assert self.lab.lab is not None
         registry = self.lab.lab.registry.rstrip("/")
-        options: list[str] = ["--quiet"]
-        if word != "delta":
-            options += ["--tree", str(self.tree), "--cache-dir", str(self.cache)]
-        if word in {"bump", "charts", "images", "release"}:
+        is_travel = arguments[:2] in {("cache", "push"), ("cache", "pull")}
+        options = ["--quiet", "--cache-dir", str(self.cache)]
+        if word not in {"cache", "delta"} or is_travel:
+            options += ["--tree", str(self.tree)]
+        if word in {"bump", "charts", "images", "release", "report"}:
             options += ["--charts-repo", str(self.lab.charts_repo)]
-        if word in {"pull", "mirror"}:
+        if word in {"pull", "mirror"} or "--lock" in arguments or is_travel:
             for host in ("docker.io", TARGET):
                 options += ["--endpoint", f"{host}={registry}/{host}"]
         return [sys.executable, "-m", "rke2pack", *arguments, *options]

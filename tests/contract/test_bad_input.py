@@ -60,11 +60,29 @@ def test_good_input_is_written(bump: Bump) -> None:
 def test_chart_that_the_tree_lacks(bump: Bump) -> None:
     error = bump.fails(
         2,
-        "harvester-cloud: the tree bundles no such chart",
-        *("harvester-cloud", "1.0.0"),
+        "zzz: the tree bundles no such chart",
+        *("zzz", "1.0.0"),
         hint="choose one of: " + ", ".join(names(bump.tree)),
     )
     assert error["kind"] == "ConfigError"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("harvester-cloud-providr", "harvester-cloud-provider"),
+        ("harvester", "harvester-cloud-provider or harvester-csi-driver"),
+        ("coredns", "rke2-coredns"),
+        ("rke2-cillium", "rke2-cilium"),
+    ],
+)
+def test_chart_whose_name_is_only_half_known(bump: Bump, name: str, meant: str) -> None:
+    bump.fails(
+        2,
+        f"{name}: the tree bundles no such chart",
+        *(name, "1.0.0"),
+        hint=f"did you mean {meant}?",
+    )
 
 
 def names(tree: Path) -> list[str]:
@@ -79,7 +97,7 @@ def test_chart_that_the_repository_lacks(bump: Bump, served: Simulator) -> None:
     error = bump.fails(
         3,
         f"{CHART}: no such chart in the chart repository",
-        hint="choose one of: harvester-csi-driver",
+        hint="did you mean harvester-csi-driver?",
     )
     assert error["kind"] == "ResolutionError"
 
@@ -408,8 +426,7 @@ def test_text_that_is_not_utf8(bump: Bump) -> None:
 
 def test_folder_that_is_no_tree(bump: Bump, tmp_path: Path) -> None:
     bump.tree = tmp_path / "none"
-    bump.fails(
-        2,
-        f"{tmp_path}/none: not a tree, it has no {VERSIONS}",
-        hint="name the folder of the tree with --tree",
-    )
+    hint = "name the folder of the tree with --tree"
+    bump.fails(2, f"{tmp_path}/none: no such folder", hint=hint)
+    bump.tree.mkdir()
+    bump.fails(2, f"{tmp_path}/none: not a tree, it has no {VERSIONS}", hint=hint)

@@ -176,7 +176,7 @@ def test_damaged_cache_is_no_answer_offline(
 # ---- a damaged cache
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 2}', b"\xff\xfe", b"null"])
 @pytest.mark.parametrize("ending", [".json", ".state", ".tgz"])
 def test_damaged_cache_entry_is_fetched_again(
     simulator: Simulator, opened: Open, tmp_path: Path, damage: bytes, ending: str

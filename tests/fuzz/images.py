@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import PackError
 from rke2pack.http import retry_after
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.deltanote import DeltaNote
 from rke2pack.oci.intake import archivefile, tarstream
 from rke2pack.oci.model import Descriptor, Document, Manifest

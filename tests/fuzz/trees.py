@@ -35,9 +35,9 @@ def build_images(data: bytes) -> None:
         script="build-images",
         version="version.sh",
     )
-    parsed = sources.parse()
+    parsed = sources.parsed
     _ = parsed.assumed
-    places = sources.places()
+    places = sources.places
     for place in places:
         _ = place.repository, place.is_of_release
     if not places:
@@ -45,7 +45,7 @@ def build_images(data: bytes) -> None:
     first = places[0]
     change = Change(images={first.key: _MOVED}, added=((first.key, f"{_MOVED}1"),))
     texts = edited(sources, change, is_private=lambda _: True)
-    again = sources.with_texts(texts).places()
+    again = sources.with_texts(texts).places
     assert any(place.image == _MOVED for place in again)
 
 

@@ -92,11 +92,12 @@ def code_and_error(
 @pytest.mark.parametrize(
     ("arguments", "message", "path"),
     [
-        (["bump", CHART], "Missing argument 'VERSION'.", "rke2pack bump"),
         (["bump", CHART, "1", "--nonsense"], "No such option '--nonsense'.", "rke2pack bump"),
         (["bump", CHART, "1", "--branch", "b"], "--branch, --message and", "rke2pack bump"),
         (["diff", CHART, "1", "2", "--tree", __file__], "Invalid value for", "rke2pack diff"),
-        (["bum"], "No such command 'bum'.", "rke2pack"),
+        (["bum"], "No such command 'bum'. Did you mean 'bump'?", "rke2pack"),
+        (["zzz"], "No such command 'zzz'.", "rke2pack"),
+        (["cache", "stat"], "No such command 'stat'. Did you mean 'stats'?", "rke2pack cache"),
     ],
 )
 def test_wrong_call_is_2_and_shown_as_any_other_error(
@@ -106,6 +107,15 @@ def test_wrong_call_is_2_and_shown_as_any_other_error(
     assert code == 2
     assert said.startswith(message)
     assert shown == f"error: {said}\nhint: see '{path} --help'\n"
+
+
+def test_call_that_lacks_an_argument_shows_the_form_of_the_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, said, shown = code_and_error(capsys, ["bump", CHART])
+    assert code == 2
+    assert said == "Missing argument 'VERSION'."
+    assert "\n  Usage: rke2pack bump [OPTIONS] CHART VERSION\nhint: see " in shown
 
 
 def test_wrong_call_is_annotated_on_github(

@@ -134,12 +134,29 @@ def test_lock_is_held_by_one_and_names_it(root: Path) -> None:
         pass
 
 
-def test_recover_waits_for_nobody(root: Path) -> None:
+def test_recover_waits_for_who_is_writing(root: Path) -> None:
+    writer = journal.locked(root)
+    writer.__enter__()
+    decided(root, {"a.txt": b"new a"})
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            writer.__exit__(None, None, None)
+
+    assert journal.recover(root, wait=wait) == (root / "a.txt",)
+    assert len(pauses) == 3
+
+
+def test_recover_does_not_wait_for_ever(root: Path) -> None:
     with journal.locked(root):
         decided(root, {"a.txt": b"new a"})
+        pauses: list[float] = []
         with pytest.raises(ToolError, match="another rke2pack is changing this tree"):
-            journal.recover(root)
+            journal.recover(root, wait=pauses.append)
         assert (root / "a.txt").read_bytes() == b"old a"
+    assert len(pauses) == 200
 
 
 @pytest.mark.parametrize(

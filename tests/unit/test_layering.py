@@ -15,23 +15,32 @@ LAYERS: Final = (
     {"lab"},
     {"stages"},
     {"page", "release"},
-    {"options", "registries", "shards", "templates", "wishes"},
+    {"completion", "manual", "options", "registries", "shards", "templates", "wishes"},
     {"workspace"},
     {"validate"},
     {"lists"},
     {"tree"},
     {"helm", "oci"},
     {
-        *("console", "engine", "files", "github", "http", "journal", "kube", "process"),
-        *("progress", "serving", "vcs"),
+        *("console", "engine", "filelock", "files", "github", "http", "journal", "kube"),
+        *("process", "progress", "serving", "vcs"),
     },
-    {"address", "digest", "errors", "finding", "patch", "safeyaml", "settings"},
+    {"address", "digest", "errors", "finding", "patch", "safeyaml", "settings", "strictjson"},
 )
 STRANGERS: Final = {"helm", "oci"}
 HOMES: Final = {
     "backports": ("oci.coding",),
     "bcrypt": ("serving.htpasswd",),
-    "click": ("cli", "lab.tour", "options", "registries", "shards.asked", "stages"),
+    "click": (
+        "cli",
+        "completion",
+        "lab.tour",
+        "manual",
+        "options",
+        "registries",
+        "shards.asked",
+        "stages",
+    ),
     "compression": ("oci.coding",),  # part of Python since 3.14
     "cryptography": ("release.offlinekey",),
     "cyclonedx": ("release.sbom",),

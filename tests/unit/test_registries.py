@@ -41,3 +41,10 @@ def test_damage_counts_more_than_what_was_not_to_be_had(
     assert type(error) is kind
     assert error.message == "pull: 2 of 9 images failed"
     assert error.details == ("a", "b")
+
+
+def test_what_is_the_same_of_several_images_is_said_once() -> None:
+    refused = (AuthError("host: needs credentials", hint="log in") for _ in range(3))
+    error = failure(*refused, AuthError("other", hint="log in"))
+    assert error.details == ("host: needs credentials (3 images)", "other")
+    assert error.hint == "log in"

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from rke2pack import console, errors, files, kube, registries
+from rke2pack import console, errors, files, kube, registries, strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, ToolError
 from rke2pack.helm.index import ChartIndex
 from rke2pack.lists import text
-from rke2pack.oci import media, strictjson
+from rke2pack.oci import media
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.resolve import MAX_DOCUMENTS, resolve
 from rke2pack.release import digests
-from rke2pack.tree import shell
+from rke2pack.tree import statement
 from rke2pack.validate import steps
 
 LINES = 10_000
@@ -76,7 +76,7 @@ def test_json_is_refused_however_deep_it_is(opening: bytes) -> None:
 
 def test_words_of_a_long_document_are_read_once() -> None:
     words = "a b\n" * 200_000
-    first = shell.Text(file="x", start=7, raw=words).first_words()
+    first = statement.Text(file="x", start=7, raw=words).first_words()
     assert sum(word.raw == "a" for word in first) == 200_000
 
 
@@ -89,7 +89,7 @@ def test_words_of_a_long_document_are_read_once() -> None:
     ],
 )
 def test_first_words_are_those_of_lines(raw: str, words: list[tuple[str, int]]) -> None:
-    found = shell.Text(file="x", start=5, raw=raw).first_words()
+    found = statement.Text(file="x", start=5, raw=raw).first_words()
     assert [(word.raw, word.start) for word in found] == words
 
 

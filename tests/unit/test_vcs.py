@@ -155,8 +155,9 @@ def test_committer_without_a_name_is_said_before_anything(
         monkeypatch.delenv(f"GIT_{role}_NAME")
         monkeypatch.delenv(f"GIT_{role}_EMAIL")
     git(checkout, "config", "user.useConfigOnly", "true")
+    assert Checkout(checkout).top == checkout.resolve()  # reading needs no name
     with pytest.raises(ToolError) as error:
-        Checkout(checkout)
+        Checkout(checkout, commits=True)
     assert error.value.message == "git does not know who commits (author)"
     assert error.value.hint == "set user.name and user.email with 'git config'"
 
@@ -167,7 +168,7 @@ def test_open_merge_is_said_before_anything(checkout: Path) -> None:
     git(checkout, "switch", "--quiet", "main")
     git(checkout, "merge", "--quiet", "--no-ff", "--no-commit", "other")
     with pytest.raises(ConfigError, match="a merge is not finished") as error:
-        Checkout(checkout)
+        Checkout(checkout, commits=True)
     assert error.value.hint == "finish the merge, or end it with 'git merge --abort'"
 
 

@@ -89,7 +89,7 @@ def test_branches_are_made_all_or_none(root: Path) -> None:
     commit = git(root, "rev-parse", "HEAD")
     checkout = Checkout(root)
     checkout.create_branches({"a/x": commit, "a/y": commit})
-    with pytest.raises(ToolError):
+    with pytest.raises(ConfigError, match=r"^branch a/y exists already$"):  # since it was looked
         checkout.create_branches({"b/x": commit, "a/y": commit})
     with pytest.raises(ToolError):
         checkout.create_branches({"b/x": commit, "b/y": "0" * 39 + "1"})

@@ -82,14 +82,14 @@ def outcomes(data: Path, folder: Path, *, part: int = 0, parts: int = 1) -> Iter
 def _differences(bump: Bump, root: Path, charts_repo: Path, cache: Path) -> Iterator[Difference]:
     tree = Rke2Tree.open(root)
     ours: dict[str, dict[str, None]] = {}
-    for place in tree.sources.places():
+    for place in tree.sources.places:
         for name, _ in place.sites:
             ours.setdefault(name, {})[place.text.raw.removeprefix(_REGISTRY)] = None
     if all(set(ours[name]) == _theirs(bump, name) for name in bump.lists):
         return
     before, after = _needs(tree, charts_repo, cache, bump)
     states = (before, after)
-    homes = needs.homes(states, bump.charts, tree.sources.places(), tree.components)
+    homes = needs.homes(states, bump.charts, tree.sources.places, tree.components)
     for name in bump.lists:
         theirs = _theirs(bump, name)
         for image in ours[name]:

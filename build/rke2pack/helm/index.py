@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
 from rke2pack import safeyaml
 from rke2pack.digest import Digest
-from rke2pack.errors import ConfigError, IntegrityError, ResolutionError, ValidationError
+from rke2pack.errors import ConfigError, IntegrityError, ResolutionError, ValidationError, choice
 from rke2pack.helm.version import ChartVersion
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,6 @@ class IndexEntry:
     digest: str
     url: str
     app_version: str
-    created: str
 
     @property
     def chart_version(self) -> ChartVersion:
@@ -75,10 +73,8 @@ class ChartIndex:
     def entries(self, chart: str) -> tuple[IndexEntry, ...]:
         """Return the entries of ``chart``; raises ResolutionError with similar names."""
         if chart not in self.charts:
-            close = get_close_matches(chart, self.charts, n=3, cutoff=0.5)
-            hint = f"choose one of: {', '.join(close)}" if close else None
             msg = f"{chart}: no such chart in the chart repository"
-            raise ResolutionError(msg, hint=hint)
+            raise ResolutionError(msg, hint=choice(chart, self.charts))
         return self.charts[chart]
 
     def entry(self, chart: str, version: ChartVersion) -> IndexEntry:
@@ -109,7 +105,6 @@ def _entry(name: str, item: Any, what: str) -> IndexEntry:  # noqa: ANN401 - unc
         digest=str(item.get("digest") or "").removeprefix("sha256:"),
         url=str(urls[0]),
         app_version=str(item.get("appVersion") or ""),
-        created=str(item.get("created") or ""),
     )
     try:
         _ = entry.chart_version, entry.checked_digest

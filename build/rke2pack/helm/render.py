@@ -72,11 +72,6 @@ class RenderedObject:
         return str(self.body.get("kind") or "")
 
     @property
-    def api_version(self) -> str:
-        """``apiVersion``, or an empty string."""
-        return str(self.body.get("apiVersion") or "")
-
-    @property
     def metadata(self) -> Mapping[str, Any]:
         """``metadata``, or an empty mapping."""
         found = self.body.get("metadata")

@@ -91,7 +91,8 @@ def open_repository(source: str, access: Access) -> ChartRepository:
         is_repository = (path / "index.yaml").is_file()
     if not is_repository:
         shown = redact(source) if scheme else source
-        msg = f"{shown}: not a chart repository, there is no index.yaml in it"
+        what = "not a chart repository, there is no index.yaml in it"
+        msg = f"{shown}: {what if path.exists() else 'no such folder'}"
         raise ConfigError(msg, hint=_FOLDER_HINT)
     return FolderRepository(path, access)
 

@@ -125,11 +125,6 @@ class Rke2Version:
         """The number behind ``rke2r``."""
         return int(self.text.split(self.SEPARATOR)[1])
 
-    @property
-    def as_tag(self) -> str:
-        """The text as an image tag, where ``+`` is not allowed."""
-        return self.text.replace("+", "-")
-
     def __lt__(self, other: object) -> bool:
         """Order ``+rke2r1`` before ``+rke2r2`` of the same Kubernetes version."""
         if not isinstance(other, Rke2Version):
@@ -191,7 +186,11 @@ def _rule(request: str) -> tuple[str, Callable[[ChartVersion], bool]]:
     if _RANGE_SIGNS.search(request):
         constraint = Constraint.parse(request)
         return "range", lambda v: constraint.allows(*_range_key(v))
-    ChartVersion.parse(request)
+    try:
+        ChartVersion.parse(request)
+    except ConfigError as exc:
+        hint = "write it like 0.2.1000, 0.2.10, '~0.2' or latest"
+        raise ConfigError(exc.message, hint=hint) from exc
     return "upstream version", lambda v: v.is_packaged and v.upstream == request
 
 

@@ -5,8 +5,8 @@ cannot be interrupted: loops, memory, and Go's stack, whose overflow ends the
 process. So it is one that may end: this one. It imports nothing of the package.
 
 A request is the lengths of a JSON head and of a chart archive, and both; the head
-has ``values``, ``options``, ``seconds`` and ``max_output``. An answer is one byte of
-`ANSWERS`, the length of its text, and the text.
+has ``values``, ``options``, ``seconds`` and ``max_output``. An answer is an `ANSWER`, its
+kind and the length of its text, and the text.
 """
 
 from __future__ import annotations

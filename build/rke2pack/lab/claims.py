@@ -9,10 +9,11 @@ from rke2pack import files, wishes
 from rke2pack.digest import Digest
 from rke2pack.errors import ValidationError
 from rke2pack.oci.store.layout import Layout
-from rke2pack.release.asset import CYCLONEDX, NOTES, OFFLINE, PROVENANCE
+from rke2pack.release.asset import CYCLONEDX, NOTES, OFFLINE, PROVENANCE, SPDX
 from rke2pack.settings import Settings
 
 TARGET = "registry.example.com/rke2"
+SHARDS, MERGED = "dist/shards", "dist/merged"
 _PAGE_BYTES = 1_000_000
 
 
@@ -65,10 +66,19 @@ def has_archives(settings: Settings) -> bool:
     return bool(sizes) and all(sizes)
 
 
+def is_merged(settings: Settings) -> bool:
+    """Whether each of the shards had something to do, and all are what one run has made."""
+    records = {path.name for path in (settings.tree / SHARDS).glob("*/shard-*.json")}
+    merged, whole = (state(settings.tree / name) for name in (MERGED, "dist/artifacts"))
+    bytes_of = [{name: digest for name, (_, digest) in each.items()} for each in (merged, whole)]
+    is_split = records == {"shard-1-of-2.json", "shard-2-of-2.json"}
+    return is_split and bytes_of[0] == bytes_of[1] != {}
+
+
 def is_released(settings: Settings) -> bool:
     """Whether the release's folder has every kind of file."""
     there = {path.name for path in (settings.tree / "dist/release").iterdir()}
     charts = {path.name for path in (settings.tree / "dist/charts").glob("*.yaml")}
     artifacts = {path.name for path in (settings.tree / "dist/artifacts").glob("[!.]*")}
-    made = {PROVENANCE, OFFLINE, CYCLONEDX, NOTES}
+    made = {PROVENANCE, OFFLINE, CYCLONEDX, SPDX, NOTES, "report.html"}
     return bool(charts) and bool(artifacts) and there == made | charts | artifacts

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.lab import program
-from rke2pack.oci import media, strictjson
+from rke2pack.oci import media
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.pack import tarball
 from rke2pack.oci.platform import Platform

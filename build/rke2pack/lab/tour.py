@@ -13,6 +13,7 @@ import click
 from rke2pack.console import Console
 from rke2pack.errors import ToolError
 from rke2pack.lab import claims, releasing, scratch
+from rke2pack.manual import Manual
 from rke2pack.options import App, chart_options, current_app
 from rke2pack.settings import Settings
 from rke2pack.stages.airgap import command as airgap
@@ -22,7 +23,9 @@ from rke2pack.stages.charts import command as charts
 from rke2pack.stages.delta import command as delta
 from rke2pack.stages.diff import command as diff
 from rke2pack.stages.images import command as images
+from rke2pack.stages.merge import command as merge
 from rke2pack.stages.mirror import command as mirror
+from rke2pack.stages.plan import command as plan
 from rke2pack.stages.pull import command as pull
 from rke2pack.stages.release import command as release
 from rke2pack.stages.report import command as report
@@ -35,7 +38,9 @@ _OLD, _NEW, _DELTA = "{tree}/dist/old", "{tree}/dist/artifacts", "{tree}/dist/de
 _BEFORE, _RELEASE = f"{{tree}}/{releasing.BEFORE}", "{tree}/dist/release"
 _ARCHIVE = f"rke2-images-{COMPONENT}.linux-amd64.tar.zst"
 _ONE = ("--component", COMPONENT, "--quiet")
-_FAST = ("--profile", "fast", "--quiet")
+_FAST = ("--profile", "fast", "--max-size", "50kB", "--quiet")
+_WHOLE = ("{tag}", "--since", _BEFORE, "--attach", "{tree}/dist/report.html", "--spdx")
+_SHARDS, _MERGED = f"{{tree}}/{claims.SHARDS}", f"{{tree}}/{claims.MERGED}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,11 @@ STEPS = (
     Step(command=pull, arguments=_ONE),
     Step(command=airgap, arguments=(*_ONE, "--profile", "fast", "--output", _OLD)),
     Step(command=diff, arguments=(CHART, "0.2.9", "0.2.11")),
-    Step(command=bump, arguments=(CHART, "0.2.10"), before=releasing.remember),
+    Step(
+        command=bump,
+        arguments=("--allow-downgrade", CHART, "0.2.10"),
+        before=releasing.remember,
+    ),
     Step(command=bump, arguments=(CHART, "0.2.11")),
     Step(command=images, arguments=("--check", "--quiet"), claim="images.txt fits the charts"),
     Step(command=charts),
@@ -90,6 +99,15 @@ STEPS = (
         check=claims.has_archives,
     ),
     Step(command=airgap, arguments=_FAST, claim="nothing is built twice", keeps=_NEW),
+    Step(command=plan, arguments=("--shards", "2")),
+    Step(command=airgap, arguments=("--shard", "1/2", "--output", f"{_SHARDS}/1", *_FAST)),
+    Step(command=airgap, arguments=("--shard", "2/2", "--output", f"{_SHARDS}/2", *_FAST)),
+    Step(
+        command=merge,
+        arguments=(_SHARDS, "--output", _MERGED, "--quiet"),
+        claim="two shards make the bytes of one run",
+        check=claims.is_merged,
+    ),
     Step(
         command=verify,
         arguments=(_NEW, "--against", "{tree}/images.lock", "--quiet"),
@@ -105,13 +123,13 @@ STEPS = (
     ),
     Step(
         command=release,
-        arguments=("{tag}", "--since", _BEFORE),
+        arguments=_WHOLE,
         claim="a release in one folder, signed",
         check=claims.is_released,
     ),
     Step(
         command=release,
-        arguments=("{tag}", "--since", _BEFORE, "--quiet"),
+        arguments=(*_WHOLE, "--quiet"),
         claim="the same release, to the byte",
         keeps=_RELEASE,
     ),
@@ -140,7 +158,7 @@ STEPS = (
 )  # fmt: skip
 
 
-@click.command("lab", short_help="Show everything on this machine, without a network.")
+@click.command("lab", cls=Manual, short_help="Show everything on this machine, without a network.")
 @chart_options
 def command(*, settings: Settings, console: Console) -> None:
     """Run every command on the built-in charts and images, in one scratch copy of the tree.

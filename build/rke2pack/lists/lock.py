@@ -37,18 +37,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError
-from rke2pack.oci import media, strictjson
+from rke2pack.oci import media
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
+from rke2pack.strictjson import digest, number, typed
 
 NAME: Final = "images.lock"
 MAX_BYTES: Final = 32 * 1024 * 1024
 _VERSION: Final = 1
-_MAX_NUMBER: Final = 2**63 - 1
 _REWRITE: Final = "write it anew with 'rke2pack images --lock'"
 _IMAGE_KEYS: Final = {"digest", "mediaType", "size", "platforms"}
 _PLATFORM_KEYS: Final = {"manifest", "config", "blobs", "bytes", "layers"}
@@ -130,15 +130,19 @@ class Lock:
     def parse(cls, text: str, *, what: str) -> Lock:
         """Read images.lock; raises ConfigError that names ``what`` and the wrong entry."""
         try:
-            raw = strictjson.load_object(text.encode(), what=what, max_bytes=MAX_BYTES)
+            return cls._parsed(text.encode(), what)
         except IntegrityError as exc:
             raise ConfigError(exc.message, hint=_REWRITE) from exc
+
+    @classmethod
+    def _parsed(cls, text: bytes, what: str) -> Lock:
+        raw = strictjson.load_object(text, what=what, max_bytes=MAX_BYTES)
         if raw.get("version") != _VERSION or isinstance(raw["version"], bool | float):
             msg = f"{what}: version is not {_VERSION}"
             raise ConfigError(msg, hint="use the rke2pack that wrote it, or write it anew")
         _check_keys(raw, {"version", "images", "unlocked"}, what)
-        entries = _typed(raw.get("images"), dict, f"{what}: images")
-        names = _typed(raw.get("unlocked", []), list, f"{what}: unlocked")
+        entries = typed(raw.get("images"), dict, what=f"{what}: images")
+        names = typed(raw.get("unlocked", []), list, what=f"{what}: unlocked")
         images = tuple(_image(name, each, f"{what}: {name}") for name, each in entries.items())
         unlocked = tuple(_reference(name, f"{what}: unlocked") for name in names)
         twice = {each.reference for each in images} & {*unlocked}
@@ -206,27 +210,27 @@ def locked(
 
 
 def _image(name: str, entry: object, what: str) -> LockedImage:
-    found = _typed(entry, dict, what)
+    found = typed(entry, dict, what=what)
     _check_keys(found, _IMAGE_KEYS, what)
     reference = _reference(name, what)
-    media_type = _typed(found.get("mediaType"), str, f"{what}: mediaType")
+    media_type = typed(found.get("mediaType"), str, what=f"{what}: mediaType")
     if not media.is_document(media_type):
         msg = f"{what}: mediaType {media_type[:100]!r} is neither a manifest's nor an index's"
         raise ConfigError(msg, hint=_REWRITE)
-    platforms = _typed(found.get("platforms"), dict, f"{what}: platforms")
+    platforms = typed(found.get("platforms"), dict, what=f"{what}: platforms")
     if not platforms:
         msg = f"{what}: locks no platform"
         raise ConfigError(msg, hint=_REWRITE)
     root = Descriptor(
         media_type=media_type,
-        digest=_digest(found, "digest", what),
-        size=_number(found, "size", what),
+        digest=_digest(found.get("digest"), f"{what}: digest"),
+        size=number(found.get("size"), what=f"{what}: size"),
     )
     return locked(reference, root, (_platform(n, e, f"{what}: {n}") for n, e in platforms.items()))
 
 
 def _reference(name: object, what: str) -> Reference:
-    text: str = _typed(name, str, what)
+    text = typed(name, str, what=what)
     try:
         reference = Reference.parse(text)
     except ConfigError as exc:
@@ -239,7 +243,7 @@ def _reference(name: object, what: str) -> Reference:
 
 
 def _platform(name: str, entry: object, what: str) -> LockedPlatform:
-    found = _typed(entry, dict, what)
+    found = typed(entry, dict, what=what)
     _check_keys(found, _PLATFORM_KEYS, what)
     try:
         platform = Platform.parse(name)
@@ -250,15 +254,15 @@ def _platform(name: str, entry: object, what: str) -> LockedPlatform:
         msg = f"{what}: write it as {platform}"
         raise ConfigError(msg, hint=_REWRITE)
     layers = _layers(found, f"{what}: layers")
-    size = _number(found, "bytes", what)
+    size = number(found.get("bytes"), what=f"{what}: bytes")
     if sum(length for _, length in layers) > size:
         msg = f"{what}: its layers are larger than its bytes"
         raise ConfigError(msg, hint=_REWRITE)
     return LockedPlatform(
         platform=platform,
-        manifest=_digest(found, "manifest", what),
-        config=_digest(found, "config", what),
-        blobs=_number(found, "blobs", what),
+        manifest=_digest(found.get("manifest"), f"{what}: manifest"),
+        config=_digest(found.get("config"), f"{what}: config"),
+        blobs=number(found.get("blobs"), what=f"{what}: blobs"),
         size=size,
         layers=layers,
     )
@@ -266,9 +270,11 @@ def _platform(name: str, entry: object, what: str) -> LockedPlatform:
 
 def _layers(found: Mapping[str, Any], what: str) -> tuple[tuple[Digest, int], ...]:
     """Read which layers there are; locks were once written without."""
-    entries = _typed(found.get("layers", {}), dict, what)
-    names = {name: _digest({name: name}, name, what) for name in entries}
-    return tuple((digest, _number(entries, name, what)) for name, digest in names.items())
+    entries = typed(found.get("layers", {}), dict, what=what)
+    return tuple(
+        (_digest(name, f"{what}: {name}"), number(size, what=f"{what}: {name}"))
+        for name, size in entries.items()
+    )
 
 
 def _check_keys(found: Mapping[str, Any], known: set[str], what: str) -> None:
@@ -278,32 +284,9 @@ def _check_keys(found: Mapping[str, Any], known: set[str], what: str) -> None:
         raise ConfigError(msg, hint=_REWRITE)
 
 
-def _digest(found: Mapping[str, Any], key: str, what: str) -> Digest:
-    text = _typed(found.get(key), str, f"{what}: {key}")
+def _digest(value: object, what: str) -> Digest:
+    text = typed(value, str, what=what)
     if not text.startswith("sha256:"):
-        msg = f"{what}: {key}: not a sha256 digest: {text[:100]!r}"
+        msg = f"{what}: not a sha256 digest: {text[:100]!r}"
         raise ConfigError(msg, hint=_REWRITE)
-    try:
-        return Digest.parse(text)
-    except IntegrityError as exc:
-        msg = f"{what}: {key}: {exc.message}"
-        raise ConfigError(msg, hint=_REWRITE) from exc
-
-
-def _number(found: Mapping[str, Any], key: str, what: str) -> int:
-    value: int = _typed(found.get(key), int, f"{what}: {key}")
-    if isinstance(value, bool) or not 0 <= value <= _MAX_NUMBER:
-        msg = f"{what}: {key}: {value} is no number of bytes or blobs"
-        raise ConfigError(msg, hint=_REWRITE)
-    return value
-
-
-def _typed(value: object, kind: type, what: str) -> Any:  # noqa: ANN401 - of ``kind``
-    if not isinstance(value, kind):
-        wrong = "missing" if value is None else f"not a {_WORDS[kind]}"
-        msg = f"{what}: {wrong}"
-        raise ConfigError(msg, hint=_REWRITE)
-    return value
-
-
-_WORDS: Final = {dict: "JSON object", list: "list", str: "text", int: "number"}
+    return digest(text, what=what)

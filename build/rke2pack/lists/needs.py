@@ -10,10 +10,10 @@ from rke2pack.finding import Finding
 from rke2pack.helm.version import ChartVersion
 from rke2pack.lists.build import Builder
 from rke2pack.lists.model import ListedImage
+from rke2pack.oci.reference import DOCKER_HUB
 from rke2pack.tree.components import Component, Components
 from rke2pack.tree.scriptedit import Place, Site
 
-REGISTRY = "docker.io"
 Versions = Mapping[str, ChartVersion]
 
 
@@ -32,7 +32,7 @@ class Needs:
 
 def bare(image: ListedImage) -> str:
     """Return an image as scripts write it, without the registry in front."""
-    return str(image.reference).removeprefix(f"{REGISTRY}/")
+    return str(image.reference).removeprefix(f"{DOCKER_HUB}/")
 
 
 def gather(builder: Builder, charts: Iterable[str]) -> Needs:

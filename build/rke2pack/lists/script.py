@@ -12,13 +12,13 @@ def sections(tree: Rke2Tree) -> tuple[Section, ...]:
 
     An image whose tag only a build knows, such as rke2-runtime's, stands with its variables.
     """
-    script = tree.sources.parse()
     found: dict[str, dict[str, int]] = {}
     platforms: dict[str, list[str]] = {}
-    for architecture in ARCHITECTURES:
-        run = script.run(edition=COMMUNITY, architecture=architecture)
+    for run in tree.sources.parsed.runs:
+        if run.edition != COMMUNITY:
+            continue
         for name, entries in run.lists.items():
-            platforms.setdefault(name, []).append(f"linux/{architecture}")
+            platforms.setdefault(name, []).append(f"linux/{run.architecture}")
             images = (entry.image or _without_registry(entry.text.raw) for entry in entries)
             lines = {f"{REGISTRIES[COMMUNITY]}/{image}": 0 for image in images}
             found.setdefault(name, {}).update(lines)

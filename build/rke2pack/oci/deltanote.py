@@ -23,9 +23,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
-from rke2pack.oci import strictjson
+from rke2pack.strictjson import digest, number, objects, typed
 
 FILE: Final = "delta.json"
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -71,18 +72,15 @@ class DeltaNote:
     def parse(cls, raw: bytes, *, what: str) -> DeltaNote:
         """Read a note; raises IntegrityError that names ``what``."""
         found = strictjson.load_object(raw, what=what, max_bytes=MAX_BYTES)
-        try:
-            if found["version"] != _VERSION:
-                msg = f"{what}: version is not {_VERSION}"
-                raise IntegrityError(msg, hint="use the rke2pack that wrote it")
-            return cls(
-                base=_whole(found["base"]),
-                target=_whole(found["target"]),
-                images=tuple(_image(each) for each in found["images"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            msg = f"{what}: not a delta's note: {type(exc).__name__} {str(exc)[:100]}"
-            raise IntegrityError(msg) from exc
+        if found.get("version") != _VERSION:
+            msg = f"{what}: version is not {_VERSION}"
+            raise IntegrityError(msg, hint="use the rke2pack that wrote it")
+        images = objects(found.get("images"), what=f"{what}: images")
+        return cls(
+            base=_whole(found.get("base"), f"{what}: base"),
+            target=_whole(found.get("target"), f"{what}: target"),
+            images=tuple(_image(each, f"{what}: images") for each in images),
+        )
 
     @property
     def needs(self) -> dict[Digest, int]:
@@ -99,23 +97,32 @@ class DeltaNote:
         return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def _whole(found: Mapping[str, Any]) -> Whole:
-    name = found["name"]
-    if not isinstance(name, str) or not name.isprintable():
-        raise ValueError(name)
-    return Whole(name=name, digest=Digest.parse(found["sha256"]), size=_size(found))
-
-
-def _image(found: Mapping[str, Any]) -> DeltaImage:
-    return DeltaImage(
-        name=str(found["name"]),
-        manifest=Digest.parse(found["manifest"]),
-        needs=tuple((Digest.parse(each["digest"]), _size(each)) for each in found["needs"]),
+def _whole(found: object, what: str) -> Whole:
+    own = typed(found, dict, what=what)
+    return Whole(
+        name=_name(own, what),
+        digest=digest(own.get("sha256"), what=f"{what}: sha256"),
+        size=number(own.get("size"), what=f"{what}: size"),
     )
 
 
-def _size(found: Mapping[str, Any]) -> int:
-    size = found["size"]
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise ValueError(size)
-    return size
+def _image(found: Mapping[str, Any], what: str) -> DeltaImage:
+    return DeltaImage(
+        name=_name(found, what),
+        manifest=digest(found.get("manifest"), what=f"{what}: manifest"),
+        needs=tuple(
+            (
+                digest(each.get("digest"), what=f"{what}: digest"),
+                number(each.get("size"), what=f"{what}: size"),
+            )
+            for each in objects(found.get("needs"), what=f"{what}: needs")
+        ),
+    )
+
+
+def _name(found: Mapping[str, Any], what: str) -> str:
+    name = typed(found.get("name"), str, what=f"{what}: name")
+    if not name.isprintable():
+        msg = f"{what}: name {name[:100]!r} does not print"
+        raise IntegrityError(msg)
+    return name

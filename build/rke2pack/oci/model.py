@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, ValidationError
-from rke2pack.oci import media, strictjson
+from rke2pack.oci import media
 from rke2pack.oci.platform import Platform
+from rke2pack.strictjson import typed
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_CHILDREN = 1000
-_MAX_SIZE = 2**63 - 1
 _ATTESTATION = "vnd.docker.reference.type"
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +37,14 @@ class Descriptor:
     @classmethod
     def parse(cls, document: object, *, what: str) -> Descriptor:
         """Read a descriptor; raises IntegrityError that names ``what``."""
-        found = _typed(document, dict, what=what)
-        size = _typed(found.get("size"), int, what=f"{what}: size")
-        if isinstance(size, bool) or not 0 <= size <= _MAX_SIZE:
-            msg = f"{what}: size {size} is no length"
-            raise IntegrityError(msg)
-        try:
-            digest = Digest.parse(_typed(found.get("digest"), str, what=f"{what}: digest"))
-        except IntegrityError as exc:
-            msg = f"{what}: {exc.message}"
-            raise IntegrityError(msg) from exc
+        found = typed(document, dict, what=what)
         return cls(
             media_type=_media_type(found, what=what),
-            digest=digest,
-            size=size,
+            digest=strictjson.digest(found.get("digest"), what=f"{what}: digest"),
+            size=strictjson.number(found.get("size"), what=f"{what}: size"),
             platform=_platform(found.get("platform"), what=what),
             annotations=_annotations(found, what=what),
-            urls=tuple(
-                _typed(url, str, what=f"{what}: urls")
-                for url in _typed(found.get("urls") or [], list, what=f"{what}: urls")
-            ),
+            urls=strictjson.texts(found.get("urls") or [], what=f"{what}: urls"),
         )
 
     @property
@@ -119,7 +107,7 @@ def parse(raw: bytes, *, media_type: str, what: str) -> Document:
     documents, IntegrityError for bytes that are not what they claim.
     """
     found = strictjson.load_object(raw, what=what, max_bytes=MAX_BYTES)
-    own = _typed(found.get("mediaType", ""), str, what=f"{what}: mediaType")
+    own = typed(found.get("mediaType", ""), str, what=f"{what}: mediaType")
     if media_type in media.SCHEMA_1 or own in media.SCHEMA_1 or found.get("schemaVersion") == 1:
         raise schema_1(what)
     claimed = media_type if media.is_document(media_type) else ""
@@ -154,7 +142,7 @@ def unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
 
 
 def _manifest(raw: bytes, kind: str, found: Mapping[str, Any], what: str) -> Manifest:
-    layers = _typed(found.get("layers"), list, what=f"{what}: layers")
+    layers = typed(found.get("layers"), list, what=f"{what}: layers")
     return Manifest(
         raw=raw,
         media_type=kind,
@@ -164,13 +152,13 @@ def _manifest(raw: bytes, kind: str, found: Mapping[str, Any], what: str) -> Man
             for number, layer in enumerate(layers, start=1)
         ),
         subject=_subject(found, what=what),
-        artifact_type=_typed(found.get("artifactType", ""), str, what=f"{what}: artifactType"),
+        artifact_type=typed(found.get("artifactType", ""), str, what=f"{what}: artifactType"),
         annotations=_annotations(found, what=what),
     )
 
 
 def _index(raw: bytes, kind: str, found: Mapping[str, Any], what: str) -> Index:
-    manifests = _typed(found.get("manifests"), list, what=f"{what}: manifests")
+    manifests = typed(found.get("manifests"), list, what=f"{what}: manifests")
     if len(manifests) > MAX_CHILDREN:
         msg = f"{what}: lists more than {MAX_CHILDREN} manifests"
         raise IntegrityError(msg)
@@ -182,7 +170,7 @@ def _index(raw: bytes, kind: str, found: Mapping[str, Any], what: str) -> Index:
             for number, each in enumerate(manifests, start=1)
         ),
         subject=_subject(found, what=what),
-        artifact_type=_typed(found.get("artifactType", ""), str, what=f"{what}: artifactType"),
+        artifact_type=typed(found.get("artifactType", ""), str, what=f"{what}: artifactType"),
         annotations=_annotations(found, what=what),
     )
 
@@ -202,20 +190,25 @@ def _subject(found: Mapping[str, Any], *, what: str) -> Descriptor | None:
 def _platform(document: object, *, what: str) -> Platform | None:
     if document is None:
         return None
-    found = _typed(document, dict, what=f"{what}: platform")
+    what = f"{what}: platform"
+    return named_platform(typed(document, dict, what=what), what=what)
+
+
+def named_platform(found: Mapping[str, Any], *, what: str) -> Platform:
+    """Read the platform that a descriptor or a config names; raises IntegrityError."""
     keys = ("os", "architecture", "variant", "os.version")
-    texts = [_typed(found.get(key) or "", str, what=f"{what}: platform {key}") for key in keys]
+    texts = [typed(found.get(key) or "", str, what=f"{what}: {key}") for key in keys]
     return Platform(os=texts[0], architecture=texts[1], variant=texts[2], os_version=texts[3])
 
 
 def _annotations(found: Mapping[str, Any], *, what: str) -> Mapping[str, str]:
     what = f"{what}: annotations"
-    pairs = _typed(found.get("annotations") or {}, dict, what=what)
-    return {key: _typed(value, str, what=what) for key, value in pairs.items()}
+    pairs = typed(found.get("annotations") or {}, dict, what=what)
+    return {key: typed(value, str, what=what) for key, value in pairs.items()}
 
 
 def _media_type(found: Mapping[str, Any], *, what: str) -> str:
-    media_type = _typed(found.get("mediaType"), str, what=f"{what}: mediaType")
+    media_type = typed(found.get("mediaType"), str, what=f"{what}: mediaType")
     if "/" not in media_type:
         msg = f"{what}: mediaType {media_type[:100]!r} is none"
         raise IntegrityError(msg)
@@ -224,10 +217,3 @@ def _media_type(found: Mapping[str, Any], *, what: str) -> str:
 
 def _descriptor(media_type: str, raw: bytes) -> Descriptor:
     return Descriptor(media_type=media_type, digest=Digest.of(raw), size=len(raw))
-
-
-def _typed(value: object, kind: type[_Value], *, what: str) -> _Value:
-    if not isinstance(value, kind):
-        msg = f"{what}: {'missing' if value is None else f'not a {kind.__name__}'}"
-        raise IntegrityError(msg)
-    return value

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rke2pack import strictjson
 from rke2pack.errors import IntegrityError, NotFoundError
-from rke2pack.oci import media, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest, unique
 from rke2pack.oci.platform import Platform
 
@@ -143,9 +144,4 @@ def is_image(manifest: Manifest) -> bool:
 def config_platform(raw: bytes, *, what: str) -> Platform:
     """Read the platform that an image's config names; raises IntegrityError."""
     found = strictjson.load_object(raw, what=what, max_bytes=MAX_CONFIG_BYTES)
-    keys = ("os", "architecture", "variant", "os.version")
-    texts = [found.get(key) or "" for key in keys]
-    if not all(isinstance(text, str) for text in texts):
-        msg = f"{what}: its platform is not text"
-        raise IntegrityError(msg)
-    return Platform(os=texts[0], architecture=texts[1], variant=texts[2], os_version=texts[3])
+    return model.named_platform(found, what=what)

@@ -26,16 +26,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rke2pack import files
+from rke2pack import filelock, files, strictjson
 from rke2pack.errors import ConfigError, IntegrityError
-from rke2pack.oci import strictjson
 from rke2pack.page.archives import PageArchive
 from rke2pack.page.images import PageImage
+from rke2pack.strictjson import number, typed
 
 MAX_RELEASES: Final = 200
 MAX_BYTES: Final = 8 * 1024 * 1024
 _VERSION: Final = 1
-_MAX_NUMBER: Final = 2**53
+_PAUSES: Final = 200
+_MAX_NUMBER: Final = 2**53 - 1
 _HINT: Final = "give the file that an earlier report wrote, or a name that is not there yet"
 
 
@@ -99,12 +100,30 @@ def read(path: Path) -> History:
     return parse(files.read_text(path), what=str(path)) if path.exists() else History(releases=())
 
 
+def add(path: Path, made: History, *, name: str) -> None:
+    """Write what ``made`` has of the release ``name`` into the file, beside what others added.
+
+    Raises ConfigError, and ToolError while another process writes it for long.
+    """
+    busy = f"{path}: another rke2pack is writing it"
+    with filelock.held(path.with_name(f".{path.name}.lock"), busy=busy, pauses=_PAUSES):
+        found = read(path)
+        for each in made.releases:
+            if each.name == name:
+                found = found.with_release(each)
+        files.write_changed(path, str(found).encode())
+
+
 def parse(text: str, *, what: str) -> History:
     """Read a history's text; raises ConfigError that names ``what`` and the wrong entry."""
     try:
-        raw = strictjson.load_object(text.encode(), what=what, max_bytes=MAX_BYTES)
+        return _parsed(text.encode(), what)
     except IntegrityError as exc:
         raise ConfigError(exc.message, hint=_HINT) from exc
+
+
+def _parsed(text: bytes, what: str) -> History:
+    raw = strictjson.load_object(text, what=what, max_bytes=MAX_BYTES)
     entries = raw.get("releases")
     if raw.get("version") != _VERSION or not isinstance(entries, list):
         msg = f"{what}: not a history of releases"
@@ -134,7 +153,7 @@ def _release(entry: object, what: str) -> Release:
     if not isinstance(entry, dict) or not isinstance(entry.get("release"), str):
         msg = f"{what}: has no name"
         raise ConfigError(msg, hint=_HINT)
-    archives = _object(entry.get("archives", {}), f"{what}: archives")
+    archives = typed(entry.get("archives", {}), dict, what=f"{what}: archives")
     return Release(
         name=entry["release"],
         images=_numbers(entry.get("images", {}), f"{what}: images"),
@@ -143,16 +162,5 @@ def _release(entry: object, what: str) -> Release:
 
 
 def _numbers(found: object, what: str) -> dict[str, int]:
-    numbers = _object(found, what)
-    for value in numbers.values():
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _MAX_NUMBER:
-            msg = f"{what}: not a number of bytes or images"
-            raise ConfigError(msg, hint=_HINT)
-    return numbers
-
-
-def _object(found: object, what: str) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        msg = f"{what}: not a JSON object"
-        raise ConfigError(msg, hint=_HINT)
-    return found
+    pairs = typed(found, dict, what=what).items()
+    return {name: number(each, what=f"{what}: {name}", most=_MAX_NUMBER) for name, each in pairs}

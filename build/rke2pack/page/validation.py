@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.errors import ConfigError, IntegrityError
-from rke2pack.oci import strictjson
+from rke2pack.finding import STATUSES
+from rke2pack.strictjson import objects, typed
 
 FILE: Final = "dist/validate/report.json"
 MAX_BYTES: Final = 64 * 1024 * 1024
-STATUSES: Final = ("passed", "failed", "manual", "skipped")
 _REWRITE: Final = "write it anew with 'rke2pack validate'"
 _FINDING: Final = ("severity", "check", "subject", "expected", "got")
 
@@ -92,23 +92,27 @@ def read(path: Path) -> Validation:
 def parse(text: str, *, what: str) -> Validation:
     """Read a report's text; raises ConfigError."""
     try:
-        raw = strictjson.load_object(text.encode(), what=what, max_bytes=MAX_BYTES)
+        return _parsed(text.encode(), what)
     except IntegrityError as exc:
         raise ConfigError(exc.message, hint=_REWRITE) from exc
-    rows = [_texts(each, ("name",), f"{what}: rows") for each in _list(raw, "rows", what)]
+
+
+def _parsed(text: bytes, what: str) -> Validation:
+    raw = strictjson.load_object(text, what=what, max_bytes=MAX_BYTES)
+    listed = {
+        key: objects(raw.get(key, []), what=f"{what}: {key}")
+        for key in ("rows", "results", "findings", "explained")
+    }
+    names = [_texts(each, ("name",), f"{what}: rows")["name"] for each in listed["rows"]]
     return Validation(
         level=_texts(raw, ("level",), what)["level"],
-        results=tuple(_result(each, what) for each in _list(raw, "results", what)),
-        findings=tuple(
-            _texts(each, _FINDING, f"{what}: findings") for each in _list(raw, "findings", what)
-        ),
+        results=tuple(_result(each, what) for each in listed["results"]),
+        findings=tuple(_texts(each, _FINDING, f"{what}: findings") for each in listed["findings"]),
         explained=tuple(
             _texts(each, (*_FINDING, "reason"), f"{what}: explained")
-            for each in _list(raw, "explained", what)
+            for each in listed["explained"]
         ),
-        notes={
-            row["name"]: _note(each) for row, each in zip(rows, raw.get("rows", ()), strict=True)
-        },
+        notes={name: _note(row) for name, row in zip(names, listed["rows"], strict=True)},
     )
 
 
@@ -117,7 +121,7 @@ def _note(row: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if isinstance(part, str) and part)
 
 
-def _result(found: object, what: str) -> CheckResult:
+def _result(found: Mapping[str, Any], what: str) -> CheckResult:
     keys = ("subject", "check", "status", "detail")
     texts = _texts(found, keys, f"{what}: results")
     if texts["status"] not in STATUSES:
@@ -133,20 +137,5 @@ def _result(found: object, what: str) -> CheckResult:
     )
 
 
-def _list(raw: Mapping[str, Any], key: str, what: str) -> list[Any]:
-    found = raw.get(key, [])
-    if not isinstance(found, list):
-        msg = f"{what}: {key}: not a list"
-        raise ConfigError(msg, hint=_REWRITE)
-    return found
-
-
-def _texts(found: object, keys: tuple[str, ...], what: str) -> dict[str, str]:
-    if not isinstance(found, dict):
-        msg = f"{what}: not a JSON object"
-        raise ConfigError(msg, hint=_REWRITE)
-    for key in keys:
-        if not isinstance(found.get(key), str):
-            msg = f"{what}: {key}: missing, or not text"
-            raise ConfigError(msg, hint=_REWRITE)
-    return {key: found[key] for key in keys}
+def _texts(found: Mapping[str, Any], keys: tuple[str, ...], what: str) -> dict[str, str]:
+    return {key: typed(found.get(key), str, what=f"{what}: {key}") for key in keys}

@@ -36,8 +36,9 @@ def opened(settings: Settings, name: str) -> Iterator[Workspace]:
         msg = f"{name}: no folder of a tree, and {exc.message}"
         raise ConfigError(msg, hint="name the folder of a tree") from exc
     if found is None:
-        msg = f"{name}: neither the folder of a tree nor a tag of {settings.tree.absolute()}"
-        raise ConfigError(msg, hint="fetch the tags with 'git fetch --tags', or name a folder")
+        msg = f"{name}: neither the folder of a tree nor a revision of {settings.tree.absolute()}"
+        hint = "name a folder, or a tag, branch or commit; 'git fetch --tags' brings tags"
+        raise ConfigError(msg, hint=hint)
     with tempfile.TemporaryDirectory(prefix="rke2pack-") as temporary:
         root = Path(temporary) / "tree"
         history.export(found.commit, FILES, root)

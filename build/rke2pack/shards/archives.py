@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rke2pack.errors import ConfigError
+from rke2pack.errors import ConfigError, choice
 from rke2pack.lists import text
 from rke2pack.lists.text import Section
 from rke2pack.oci.platform import Platform
@@ -122,4 +122,4 @@ def _check_bundles(
         # A tree without the components of RKE2's own bundles has no such archives.
         if bundles is not BUNDLES and name not in known:
             msg = f"{name}: no such component"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(dict.fromkeys(known))}")
+            raise ConfigError(msg, hint=choice(name, known))

@@ -14,11 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rke2pack import files, wishes
+from rke2pack import files, strictjson, wishes
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError
 from rke2pack.finding import Finding
-from rke2pack.oci import strictjson
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.wish import Wish

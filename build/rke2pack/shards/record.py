@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError
-from rke2pack.oci import strictjson
 from rke2pack.shards.shard import Shard
+from rke2pack.strictjson import digest, number, objects, texts, typed
 
 MAX_BYTES = 16 * 1024 * 1024
 _VERSION = 1
@@ -122,85 +122,91 @@ def read(place: Path) -> Record:
         raise _wrong(place, "not a file, or too large")
     with files.reported("read", place):
         raw = place.read_bytes()
-    found = strictjson.load_object(raw, what=str(place), max_bytes=MAX_BYTES)
+    what = f"{place}: no record of a shard"
     try:
-        record = _parsed(found)
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise _wrong(place, f"{type(exc).__name__}: {str(exc)[:100]}") from exc
-    except (ConfigError, IntegrityError) as exc:
-        raise _wrong(place, exc.message) from exc
+        record = _parsed(strictjson.load_object(raw, what=what, max_bytes=MAX_BYTES), what)
+    except IntegrityError as exc:
+        raise IntegrityError(exc.message, hint=_HINT) from exc
     if path(place.parent, record.shard) != place:
         raise _wrong(place, f"it says that it is {record.shard}")
     return record
 
 
-def _parsed(found: Mapping[str, Any]) -> Record:
-    if found["version"] != _VERSION:
-        msg = f"version {found['version']!r} is not {_VERSION}"
-        raise ValueError(msg)
+def _parsed(found: Mapping[str, Any], what: str) -> Record:
+    if found.get("version") != _VERSION:
+        msg = f"{what}: version is not {_VERSION}"
+        raise IntegrityError(msg)
+    archives = typed(found.get("archives"), dict, what=f"{what}: archives")
     return Record(
-        shard=Shard.parse(_text(found["shard"])),
-        plan=Digest.parse(_text(found["plan"])),
-        recipe=_recipe(found["recipe"]),
+        shard=_shard(found.get("shard"), f"{what}: shard"),
+        plan=digest(found.get("plan"), what=f"{what}: plan"),
+        recipe=_recipe(typed(found.get("recipe"), dict, what=f"{what}: recipe"), what),
         archives=tuple(
-            Packed(
-                archive=_name(archive),
-                form=_known(form, _FORMATS),
-                inputs=str(Digest.parse(_text(each["inputs"]))),
-                files=tuple(map(_made, each["files"])),
-            )
-            for archive, forms in found["archives"].items()
-            for form, each in forms.items()
+            _packed(_name(archive, what), form, each, f"{what}: {archive}")
+            for archive, forms in archives.items()
+            for form, each in typed(forms, dict, what=f"{what}: {archive}").items()
         ),
-        lists=tuple(map(_made, found["lists"])),
+        lists=_made(found.get("lists"), f"{what}: lists"),
     )
 
 
-def _recipe(found: Mapping[str, Any]) -> RecipeNote:
-    size = found["max_size"]
+def _shard(value: object, what: str) -> Shard:
+    text = typed(value, str, what=what)
+    try:
+        return Shard.parse(text)
+    except ConfigError as exc:
+        msg = f"{what}: {exc.message}"
+        raise IntegrityError(msg) from exc
+
+
+def _packed(archive: str, form: str, found: object, what: str) -> Packed:
+    own = typed(found, dict, what=what)
+    return Packed(
+        archive=archive,
+        form=_known(form, _FORMATS, what),
+        inputs=str(digest(own.get("inputs"), what=f"{what}: inputs")),
+        files=_made(own.get("files"), f"{what}: files"),
+    )
+
+
+def _recipe(found: Mapping[str, Any], what: str) -> RecipeNote:
+    is_open = "max_size" in found and found["max_size"] is None
+    formats = texts(found.get("formats"), what=f"{what}: formats")
+    codings = texts(found.get("codings"), what=f"{what}: codings")
     return RecipeNote(
-        profile=_known(found["profile"], _PROFILES),
-        formats=tuple(_known(each, _FORMATS) for each in found["formats"]),
-        max_size=None if size is None else _number(size),
-        codings=tuple(map(_name, found["codings"])),
+        profile=_known(found.get("profile"), _PROFILES, what),
+        formats=tuple(_known(each, _FORMATS, what) for each in formats),
+        max_size=None if is_open else number(found.get("max_size"), what=f"{what}: max_size"),
+        codings=tuple(_name(each, what) for each in codings),
     )
 
 
-def _made(found: Mapping[str, Any]) -> Made:
-    return Made(
-        name=_name(found["name"]),
-        size=_number(found["size"]),
-        digest=Digest.parse(_text(found["sha256"])),
+def _made(found: object, what: str) -> tuple[Made, ...]:
+    return tuple(
+        Made(
+            name=_name(each.get("name"), what),
+            size=number(each.get("size"), what=f"{what}: size"),
+            digest=digest(each.get("sha256"), what=f"{what}: sha256"),
+        )
+        for each in objects(found, what=what)
     )
 
 
-def _name(value: object) -> str:
+def _name(value: object, what: str) -> str:
     """Return a name that is one plain file name."""
-    if not _NAME.match(_text(value)):
-        msg = f"{str(value)[:100]!r} is no file name"
-        raise ValueError(msg)
-    return str(value)
+    name = typed(value, str, what=f"{what}: name")
+    if not _NAME.match(name):
+        msg = f"{what}: {name[:100]!r} is no file name"
+        raise IntegrityError(msg)
+    return name
 
 
-def _known(value: object, known: frozenset[str]) -> str:
-    if _text(value) not in known:
-        msg = f"{str(value)[:100]!r} is none of {', '.join(sorted(known))}"
-        raise ValueError(msg)
-    return str(value)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        msg = f"{type(value).__name__} in place of text"
-        raise TypeError(msg)
-    return value
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        msg = f"{str(value)[:100]} is no size"
-        raise ValueError(msg)
-    return value
+def _known(value: object, known: frozenset[str], what: str) -> str:
+    text = typed(value, str, what=what)
+    if text not in known:
+        msg = f"{what}: {text[:100]!r} is none of {', '.join(sorted(known))}"
+        raise IntegrityError(msg)
+    return text
 
 
 def _wrong(place: Path, why: str) -> IntegrityError:

@@ -8,12 +8,12 @@ import click
 
 from rke2pack import files
 from rke2pack.console import Console
+from rke2pack.manual import Manual
 from rke2pack.options import chart_options
-from rke2pack.release import changes, text, trees
 from rke2pack.settings import Settings
 
 
-@click.command("changelog", short_help="Tell what differs between two trees or tags.")
+@click.command("changelog", cls=Manual, short_help="Tell what differs between two trees or tags.")
 @chart_options
 @click.argument("old", metavar="FROM")
 @click.argument("new", metavar="TO")
@@ -43,6 +43,9 @@ def command(
     FROM and TO are folders of trees, or tags, branches or commits of the tree's
     own repository. Charts are compared as diff does.
     """
+    # Slow to import, and not for a help or a completion.
+    from rke2pack.release import changes, text, trees  # noqa: PLC0415
+
     with trees.opened(settings, old) as older, trees.opened(settings, new) as newer:
         found = changes.compare(older, newer, names=(old, new), is_brief=is_brief)
     console.step(f"changelog: {old} -> {new}")

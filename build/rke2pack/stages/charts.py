@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from rke2pack import files
+from rke2pack import completion, files
 from rke2pack.console import Console
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError
 from rke2pack.helm import manifest
 from rke2pack.helm.manifest import ChartReference
+from rke2pack.manual import Manual
 from rke2pack.options import chart_options
 from rke2pack.settings import Settings
 from rke2pack.tree.versions import BundledChart
@@ -36,9 +37,9 @@ class Built:
         return Digest.of(self.content)
 
 
-@click.command("charts", short_help="Build the HelmChart manifests with chartContent.")
+@click.command("charts", cls=Manual, short_help="Build the HelmChart manifests with chartContent.")
 @chart_options
-@click.argument("charts", nargs=-1, metavar="[CHART]...")
+@click.argument("charts", nargs=-1, metavar="[CHART]...", shell_complete=completion.charts)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -140,6 +141,7 @@ def _check(workspace: Workspace, entry: BundledChart, reference: ChartReference)
 
 
 def _disagrees(workspace: Workspace, entry: BundledChart, why: str) -> ConfigError:
+    workspace.refuse_change()
     path = workspace.tree.manifest_path(entry.name)
     return ConfigError(
         f"{path}: does not fit {entry.name} {entry.version} of chart_versions.yaml: {why}",

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import click
 
-from rke2pack import files
+from rke2pack import completion, files
 from rke2pack.console import Console
-from rke2pack.helm.diff import UserValues, diff
-from rke2pack.helm.version import resolve
+from rke2pack.manual import Manual
 from rke2pack.options import chart_options
 from rke2pack.settings import Settings
-from rke2pack.workspace import Workspace
 
 
-@click.command("diff", short_help="Explain what changes between two versions of a chart.")
+@click.command(
+    "diff", cls=Manual, short_help="Explain what changes between two versions of a chart."
+)
 @chart_options
-@click.argument("chart")
-@click.argument("old")
-@click.argument("new")
+@click.argument("chart", shell_complete=completion.charts)
+@click.argument("old", shell_complete=completion.versions)
+@click.argument("new", shell_complete=completion.versions)
 @click.option(
     "--values",
     "values_file",
@@ -45,6 +45,11 @@ def command(
 
     OLD and NEW are given as for bump: 0.2.1000, 0.2.10, '~0.2' or latest.
     """
+    # Slow to import, and not for a help or a completion.
+    from rke2pack.helm.diff import UserValues, diff  # noqa: PLC0415
+    from rke2pack.helm.version import resolve  # noqa: PLC0415
+    from rke2pack.workspace import Workspace  # noqa: PLC0415
+
     workspace = Workspace(settings=settings)
     index = workspace.repository.index()
     available = [entry.chart_version for entry in index.entries(chart)]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rke2pack.errors import ConfigError
+from rke2pack.errors import ConfigError, choice
 from rke2pack.helm.constraint import Constraint
 from rke2pack.tree.node import Node
 
@@ -120,9 +120,8 @@ class Components:
         for component in self.components:
             if component.name == name:
                 return component
-        names = ", ".join(c.name for c in self.components)
         msg = f"{name}: no such component"
-        raise ConfigError(msg, hint=f"choose one of: {names}")
+        raise ConfigError(msg, hint=choice(name, (c.name for c in self.components)))
 
     def of_chart(self, chart: str) -> Component | None:
         """Return the component that a chart belongs to, or None."""

@@ -57,6 +57,11 @@ class Tree(ABC):
 
         return ChartVersions.parse(read(self.versions_path), what=str(self.versions_path))
 
+    @property
+    def is_current(self) -> bool:
+        """Whether chart_versions.yaml is still what was read of it."""
+        return read(self.versions_path) == self.versions.text
+
     @cached_property
     def components(self) -> Components:
         """components.yaml."""
@@ -86,10 +91,18 @@ class Tree(ABC):
             raise ConfigError(msg) from exc
 
     def repository_source(self, name: str | None) -> str:
-        """Return the address for a name, or ``name`` itself where it is an address or a folder."""
+        """Return the address for a name, or ``name`` itself where it is an address or a folder.
+
+        Raises ConfigError for a single word that is neither.
+        """
         if name is None:
             return next(iter(self.repositories.values()))
-        return self.repositories.get(name, name)
+        known = self.repositories
+        if name not in known and "/" not in name and not Path(name).exists():
+            msg = f"{name}: no chart repository of this name, and no such folder"
+            hint = f"name a folder that has index.yaml, an http(s) address, or {' or '.join(known)}"
+            raise ConfigError(msg, hint=hint)
+        return known.get(name, name)
 
 
 def read(path: Path, *, hint: str = HINT) -> str:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from rke2pack.errors import ConfigError
-from rke2pack.tree.shell import (
+from rke2pack.oci.reference import DOCKER_HUB
+from rke2pack.tree.shell import parse
+from rke2pack.tree.statement import (
     Assign,
     Choice,
     Condition,
@@ -24,12 +27,11 @@ from rke2pack.tree.shell import (
     Test,
     Text,
     flat,
-    parse,
 )
 
 ARCHITECTURES = ("amd64", "arm64")
 COMMUNITY, PRIME = "community", "prime"
-REGISTRIES = {COMMUNITY: "docker.io", PRIME: "registry.example.com"}
+REGISTRIES = {COMMUNITY: DOCKER_HUB, PRIME: "registry.example.com"}
 MAX_IMAGES = 20_000
 MAX_ASSIGNMENTS = 2_000
 MAX_TEXT = 64 * 1024
@@ -90,7 +92,7 @@ class Run:
     assumed: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageScript:
     """The parsed script with the variables of version.sh."""
 
@@ -112,12 +114,16 @@ class ImageScript:
     @property
     def assumed(self) -> tuple[int, ...]:
         """The lines of conditions that cannot be decided, in any run."""
-        runs = (
+        return tuple(sorted({line for run in self.runs for line in run.assumed}))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """What the script writes in every edition, for every architecture; the community first."""
+        return tuple(
             self.run(edition=edition, architecture=architecture)
             for edition in self.editions
             for architecture in ARCHITECTURES
         )
-        return tuple(sorted({line for run in runs for line in run.assumed}))
 
     def run(self, *, edition: str, architecture: str) -> Run:
         """Follow the script; a condition that cannot be decided counts as met, and is told."""

@@ -32,7 +32,8 @@ class NativeTree(Tree):
     def open(cls, root: Path) -> NativeTree:
         """Open a tree and finish what an interrupted command left; raises ConfigError."""
         if not is_native(root):
-            msg = f"{root.absolute()}: not a tree, it has no {FOLDER}/chart_versions.yaml"
+            what = f"not a tree, it has no {FOLDER}/chart_versions.yaml"
+            msg = f"{root.absolute()}: {what if root.exists() else 'no such folder'}"
             raise ConfigError(msg, hint=HINT)
         journal.recover(root)
         return cls(root=root)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rke2pack import safeyaml
-from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.errors import ConfigError, ValidationError, choice
 
 
 class Node:
@@ -39,7 +39,7 @@ class Node:
         unknown = [key for key in self._map() if key not in known]
         if unknown:
             msg = f"{self.where}: unknown key {unknown[0]!r}"
-            raise ConfigError(msg, hint=f"choose one of: {', '.join(known)}")
+            raise ConfigError(msg, hint=choice(str(unknown[0])[:100], known))
 
     def text(self, key: str, *, default: str | None = None) -> str:
         """Return text that is not empty; ``default`` where the key is missing."""

@@ -23,7 +23,6 @@ SCRIPT = "scripts/build-images"
 VERSION_SCRIPT = "scripts/version.sh"
 FILES = (VERSIONS, SCRIPT, VERSION_SCRIPT)
 _OWN_DATA = "charts-manifest"
-_MAX_SCRIPT = 1024 * 1024
 _BUILT_IN = Path(__file__).parent / "rules"
 
 
@@ -80,8 +79,7 @@ class Rke2Tree(Tree):
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """Variables of version.sh whose values stand there; raises ConfigError."""
-        text = self.sources.texts[VERSION_SCRIPT]
-        scope = imagescript.variables(text, file=VERSION_SCRIPT)
+        scope = self.sources.variables
         found = {name: imagescript.text_of(name, scope) for name in scope}
         known = {name: value for name, value in found.items() if value is not None}
         if not known.get("KUBERNETES_VERSION"):

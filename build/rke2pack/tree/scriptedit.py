@@ -12,12 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from rke2pack.errors import ConfigError, ValidationError
-from rke2pack.tree.imagescript import ARCHITECTURES, Entry, ImageScript, Value, scalar
+from rke2pack.tree.imagescript import Entry, ImageScript, Value, scalar
 from rke2pack.tree.imagescript import variables as read_variables
 from rke2pack.tree.scriptlines import REGISTRY, Edit, Line
-from rke2pack.tree.shell import Text
+from rke2pack.tree.statement import Text
 
 Site = tuple[str, str]  # list, edition
 Key = tuple[str, int]  # file, offset
@@ -72,39 +73,46 @@ class Change:
     added: tuple[tuple[Key, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The texts of build-images and version.sh, by file; ``script`` and ``version`` name them."""
+    """The texts of build-images and version.sh, by file; ``script`` and ``version`` name them.
+
+    They are parsed when they are first asked for, and once; raises ConfigError then.
+    """
 
     texts: Mapping[str, str]
     script: str
     version: str
 
-    def parse(self) -> ImageScript:
-        """Parse both; raises ConfigError."""
-        known = read_variables(self.texts[self.version], file=self.version)
-        return ImageScript.parse(self.texts[self.script], file=self.script, variables=known)
+    @cached_property
+    def variables(self) -> Mapping[str, Value]:
+        """What version.sh assigns."""
+        return read_variables(self.texts[self.version], file=self.version)
 
+    @cached_property
+    def parsed(self) -> ImageScript:
+        """build-images with the variables of version.sh."""
+        text = self.texts[self.script]
+        return ImageScript.parse(text, file=self.script, variables=self.variables)
+
+    @cached_property
     def places(self) -> tuple[Place, ...]:
-        """Return every place with an image, in the order of the script's lists."""
-        return places(self.parse())
+        """Every place with an image, in the order in which the script lists them."""
+        return _places(self.parsed)
 
     def with_texts(self, texts: Mapping[str, str]) -> Sources:
         """Return these sources with other texts for some of the files."""
         return Sources(texts={**self.texts, **texts}, script=self.script, version=self.version)
 
 
-def places(script: ImageScript) -> tuple[Place, ...]:
-    """Return every place with an image, in the order in which the script lists them."""
+def _places(script: ImageScript) -> tuple[Place, ...]:
     found: dict[Key, Place] = {}
-    for edition in script.editions:
-        for architecture in ARCHITECTURES:
-            run = script.run(edition=edition, architecture=architecture)
-            for name, entries in run.lists.items():
-                for entry in entries:
-                    place = _place(entry, (name, edition))
-                    before = found.get(place.key)
-                    found[place.key] = place if before is None else _both(before, place)
+    for run in script.runs:
+        for name, entries in run.lists.items():
+            for entry in entries:
+                place = _place(entry, (name, run.edition))
+                before = found.get(place.key)
+                found[place.key] = place if before is None else _both(before, place)
     return tuple(found.values())
 
 
@@ -135,7 +143,7 @@ def edited(
     ``is_private`` tells whether a variable of version.sh is for build-images
     alone. Raises ValidationError where no edit gives just what is wanted.
     """
-    known = {place.key: place for place in sources.places()}
+    known = {place.key: place for place in sources.places}
     _refuse_shared(sources, change, is_private)
     wanted = _expected(known, change)
     base = [*_insertions(known, sources, change), *_deletions(known, sources, change)]
@@ -159,8 +167,8 @@ def _refuse_shared(sources: Sources, change: Change, is_private: Callable[[str],
     """Raise for a whole image in a variable of version.sh that is not for build-images alone."""
     keys = (*change.images, *(key for key, _ in change.added))
     for key in (key for key in keys if key[0] == sources.version):
-        values = read_variables(sources.texts[sources.version], file=sources.version)
-        names = [n for n, v in values.items() if any(_within(key, text) for text, _ in v.pieces)]
+        values = sources.variables.items()
+        names = [n for n, v in values if any(_within(key, text) for text, _ in v.pieces)]
         shared = next((name for name in names if not is_private(name)), None)
         if shared is not None:
             where = f"{key[0]}: line {_line(sources, key)}"
@@ -241,7 +249,7 @@ def _applied(
 
 def _gives(sources: Sources, wanted: Mapping[Site, Counter[str]]) -> bool:
     try:
-        found = sources.places()
+        found = sources.places
     except ConfigError:  # an edit that leaves no script
         return False
     return _content(found) == wanted

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from rke2pack.tree.shell import Text
+from rke2pack.tree.statement import Text
 
 REGISTRY = re.compile(r"\$(?:REGISTRY|\{REGISTRY\})/")
 _INDENT = "    "

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rke2pack.errors import ConfigError
+from rke2pack.errors import ConfigError, choice
 from rke2pack.helm.constraint import Constraint
 from rke2pack.helm.version import Rke2Version, core_numbers
 from rke2pack.tree.components import Components
@@ -100,7 +100,7 @@ class Matrix:
         for name in wanted:
             if name not in by_name:
                 msg = f"{name}: {self.what} has no such row"
-                raise ConfigError(msg, hint=f"choose one of: {', '.join(by_name)}")
+                raise ConfigError(msg, hint=choice(name, by_name))
         return tuple(by_name[name] for name in wanted)
 
 

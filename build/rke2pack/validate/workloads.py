@@ -40,12 +40,6 @@ def problems(kind: Kind, body: Mapping[str, Any], subject: str) -> Iterator[Prob
     yield from _pod(spec, claims, subject)
 
 
-def pod_template(kind: Kind, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the pod template of a workload, empty where it has none."""
-    path = _PATHS.get((kind.group, kind.kind))
-    return _at(body, *path) if path else {}
-
-
 def _selector(
     body: Mapping[str, Any], template: Mapping[str, Any], subject: str
 ) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from rke2pack.errors import ConfigError, ToolError
+from rke2pack.errors import ConfigError, ToolError, choice
 
 if TYPE_CHECKING:
     from git import Repo
@@ -36,8 +36,11 @@ class Branch:
 class Checkout:
     """A git checkout that a tree lies in; what would hinder a commit shows before it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the checkout around ``folder``; raises ConfigError where there is none."""
+    def __init__(self, folder: Path, *, commits: bool = False) -> None:
+        """Open the checkout around ``folder``; raises ConfigError where there is none.
+
+        ``commits``: refuse at once where git would refuse a commit later.
+        """
         try:
             import git  # noqa: PLC0415 - slow to import
         except ImportError as exc:
@@ -51,8 +54,9 @@ class Checkout:
         if self._repo.bare:
             msg = f"{folder}: a bare repository has no files to change"
             raise ConfigError(msg)
-        self._refuse_open_merge()
-        self._refuse_anonymity()
+        if commits:
+            self._refuse_open_merge()
+            self._refuse_anonymity()
 
     def refuse_local_changes(self, paths: Iterable[Path]) -> None:
         """Raise ConfigError when one of the files has changes that are not committed."""
@@ -138,10 +142,18 @@ class Checkout:
                 self._git("worktree", "remove", "--force", str(path))
 
     def create_branches(self, commits: Mapping[str, str]) -> None:
-        """Create branches (name -> commit), all or none; raises ToolError."""
+        """Create branches (name -> commit), all or none; raises ToolError.
+
+        Raises ConfigError for one that another process has made meanwhile.
+        """
         lines = ["start", *(f"create refs/heads/{n} {c}" for n, c in commits.items())]
         text = "".join(f"{line}\n" for line in (*lines, "prepare", "commit"))
-        self._git("update-ref", "--stdin", stdin=text)
+        try:
+            self._git("update-ref", "--stdin", stdin=text)
+        except ToolError:
+            for name in commits:
+                self.refuse_branch(name)
+            raise
 
     def below(self, names: Iterable[str]) -> tuple[Branch, ...]:
         """Return the branches of these names, and those below them, each with its release line.
@@ -155,7 +167,8 @@ class Checkout:
             some = [head for head in heads if head == name or head.startswith(f"{name}/")]
             if not some:
                 msg = f"{name}: no branch of this name, and none below it"
-                raise ConfigError(msg, hint="name one that 'git branch' shows")
+                made = [head.rpartition("/")[0] for head in heads if head.startswith("bump/")]
+                raise ConfigError(msg, hint=choice(name, [*made, *heads]))
             found |= dict.fromkeys(sorted(some))
         return tuple(Branch(name=n, commit=heads[n], line=self._line_of(n)) for n in found)
 
@@ -168,7 +181,8 @@ class Checkout:
             if line in known:
                 return line
         msg = f"{branch}: its name ends in no release line"
-        raise ConfigError(msg, hint="name branches that 'rke2pack bump --lines' made")
+        hint = "bump with 'rke2pack bump --lines LINE', or push this branch with git"
+        raise ConfigError(msg, hint=hint)
 
     def message(self, commit: str) -> str:
         """Return a commit's message."""

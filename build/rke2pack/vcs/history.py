@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from git import Repo
     from git.objects import Blob, Tree
 
+# git is imported in a try of its own: a signal may come meanwhile, and then there is no `git`
+# that the handlers of the other one could name.
+
 
 def read_at(folder: Path, revision: str, name: str) -> str:
     """Return the text of the file ``name`` below ``folder`` as it was at a revision.
@@ -23,15 +26,15 @@ def read_at(folder: Path, revision: str, name: str) -> str:
     """
     try:
         import git  # noqa: PLC0415 - slow to import
-
+    except ImportError as exc:
+        msg = "git: no such program"
+        raise ToolError(msg, hint="install git, or name a folder") from exc
+    try:
         repo = git.Repo(folder, search_parent_directories=True)
         commit = repo.commit(revision)
         path = (folder.resolve() / name).relative_to(Path(str(repo.working_dir)).resolve())
         data: bytes = (commit.tree / path.as_posix()).data_stream.read()
         return data.decode()
-    except ImportError as exc:
-        msg = "git: no such program"
-        raise ToolError(msg, hint="install git, or name a folder") from exc
     except (git.InvalidGitRepositoryError, git.NoSuchPathError) as exc:
         msg = f"{folder}: not in a git checkout, so there is no revision {revision}"
         raise ConfigError(msg, hint="name the folder of a tree") from exc
@@ -55,11 +58,11 @@ class History:
         """Open the checkout around ``folder``; raises ConfigError where there is none."""
         try:
             import git  # noqa: PLC0415 - slow to import
-
-            self._repo: Repo = git.Repo(folder, search_parent_directories=True)
         except ImportError as exc:
             msg = "git: no such program"
             raise ToolError(msg, hint="install git") from exc
+        try:
+            self._repo: Repo = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as exc:
             msg = f"{folder}: not in a git checkout"
             raise ConfigError(msg, hint="name the folder of a tree") from exc
@@ -140,14 +143,14 @@ def tag_before(folder: Path) -> str | None:
     """
     try:
         import git  # noqa: PLC0415 - slow to import
-
+    except ImportError as exc:
+        msg = "git: no such program"
+        raise ToolError(msg, hint="install git, or name a folder") from exc
+    try:
         repo = git.Repo(folder, search_parent_directories=True)
         if not repo.head.is_valid():
             return None
         found = str(repo.git.tag("--merged", "HEAD", "--no-contains", "HEAD", sort="-creatordate"))
-    except ImportError as exc:
-        msg = "git: no such program"
-        raise ToolError(msg, hint="install git, or name a folder") from exc
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
         return None
     except git.GitCommandError as exc:

@@ -11,6 +11,8 @@ from rke2pack.oci.registry.access import Access
 from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.registry.pace import Pace
 from rke2pack.oci.store.layout import Layout
+from tests.contract.oci import images
+from tests.contract.oci.images import AMD64, Made
 from tests.contract.oci.simulator import Simulator, serving
 
 MakeAccess = Callable[..., Access]
@@ -20,6 +22,19 @@ MakeAccess = Callable[..., Access]
 def registry() -> Iterator[Simulator]:
     with serving() as running:
         yield running
+
+
+@pytest.fixture
+def made(registry: Simulator) -> dict[str, Made]:
+    """Three images on one base layer; gamma is for amd64 alone."""
+    found = {
+        "alpha": images.multi(1),
+        "beta": images.multi(2),
+        "gamma": images.manifest(AMD64, [b"base", b"gamma"], is_docker=True),
+    }
+    for name, image in found.items():
+        registry.push(f"rancher/{name}", image, "v1")
+    return found
 
 
 @pytest.fixture

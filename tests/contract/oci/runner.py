@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -20,20 +17,9 @@ from rke2pack.console import Console
 from rke2pack.errors import PackError
 from rke2pack.options import App
 from rke2pack.settings import Settings
+from tests.answer import Answer
 
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What one command line gave."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.out)
-        return document
+__all__ = ["Answer"]
 
 
 def run(arguments: Sequence[str | Path], environment: Mapping[str, str]) -> Answer:

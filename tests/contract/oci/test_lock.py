@@ -30,18 +30,6 @@ GAMMA = "docker.io/rancher/gamma:v1"
 
 
 @pytest.fixture
-def made(registry: Simulator) -> dict[str, Made]:
-    found = {
-        "alpha": images.multi(1),
-        "beta": images.multi(2),
-        "gamma": images.manifest(AMD64, [b"base", b"gamma"], is_docker=True),
-    }
-    for name, image in found.items():
-        registry.push(f"rancher/{name}", image, "v1")
-    return found
-
-
-@pytest.fixture
 def tree(project: Path, tmp_path: Path, made: dict[str, Made]) -> Path:
     assert made
     root = tmp_path / "tree"

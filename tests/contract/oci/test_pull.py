@@ -47,19 +47,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def made(registry: Simulator) -> dict[str, Made]:
-    """Three images on one base layer; gamma is for amd64 alone."""
-    found = {
-        "alpha": images.multi(1),
-        "beta": images.multi(2),
-        "gamma": images.manifest(AMD64, [b"base", b"gamma"], is_docker=True),
-    }
-    for name, image in found.items():
-        registry.push(f"rancher/{name}", image, "v1")
-    return found
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "cache/store"
 
@@ -175,6 +162,22 @@ def test_wrong_options_are_config_errors(
     answer = pull("--tree", tree, *arguments)
     assert answer.code == 2
     assert message in answer.err
+
+
+def test_an_archive_in_the_place_of_an_image_is_told(
+    pull: Pull, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("images.tar.zst").touch()
+    answer = pull("images.tar.zst", "--tree", tmp_path)
+    assert answer.code == 2
+    assert "error: images.tar.zst: a file, not an image\nhint: name archives with" in answer.err
+
+
+def test_outside_a_tree_images_have_to_be_named(pull: Pull, tmp_path: Path) -> None:
+    answer = pull("--tree", tmp_path)
+    assert answer.code == 2
+    assert "hint: name the folder of the tree with --tree; or name images\n" in answer.err
 
 
 def test_named_image_comes_whole_outside_a_tree(
@@ -440,4 +443,4 @@ def test_budget_of_requests_is_kept_by_waiting(
     assert answer.code == 0
     assert made
     assert [wait for wait in waits if wait > 3590]
-    assert "waiting 3600 s, as asked" in answer.err
+    assert "waiting 3600 s before the next request" in answer.err

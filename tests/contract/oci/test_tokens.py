@@ -77,7 +77,7 @@ def test_private_repository_without_credentials_asks_for_them(
     bearer.is_public = False
     with pytest.raises(AuthError) as caught:
         make_access().registry(bearer.host).head_manifest(REPOSITORY, "v1")
-    assert (caught.value.hint or "").startswith("log in with docker or skopeo")
+    assert (caught.value.hint or "").startswith("log in with docker, podman or skopeo, or set")
 
 
 def test_token_that_ends_in_the_middle_is_fetched_anew(

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
 from rke2pack.files import Cache
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.coding import Coding, Gzip, Zstd
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack.framecache import FrameCache
 from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.travel import cargo
+from rke2pack.oci.travel import pull as travel
 from rke2pack.oci.travel.cargo import Cargo, Piece
 from rke2pack.oci.travel.pull import Pull
 from rke2pack.oci.travel.push import Push, Sent, parse
@@ -239,6 +241,36 @@ def test_frames_of_another_layer_are_refused(
         empty.pull().run()
     assert FrameCache(cache=empty.cache).find(coding, Digest.of(LARGE)) is None
     assert not list(empty.root.rglob("*.frames"))
+
+
+def test_frames_that_another_run_made_meanwhile_stay(
+    full: Depot, empty: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be copying them into an archive: nothing else may come under their name."""
+    full.push()
+    real = travel._prove
+
+    def prove(path: Path, note: bytes, *, what: str, layer: str) -> None:
+        real(path, note, what=what, layer=layer)
+        (path.parent / f"{layer}.frames").write_bytes(b"of another run")
+
+    monkeypatch.setattr(travel, "_prove", prove)
+    assert empty.pull().run().frames == 0
+    made = [path for path in sorted(empty.root.glob("frames/*/*")) if path.is_file()]
+    assert [path.suffix for path in made] == [".frames"] * 3
+    assert {path.read_bytes() for path in made} == {b"of another run"}
+
+
+def test_where_there_are_no_links_frames_are_moved(
+    full: Depot, empty: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Path, target: Path) -> None:
+        raise PermissionError(1, f"{self}: no links to {target}")
+
+    full.push()
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    assert empty.pull().run().frames == 3
+    assert len(list(empty.root.glob("frames/*/*"))) == 6
 
 
 def test_frames_that_grow_without_end_are_left_early(make_depot: MakeDepot, empty: Depot) -> None:

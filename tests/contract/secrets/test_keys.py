@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from rke2pack.cli import run
-from rke2pack.github import GitHub
+from rke2pack.github.client import GitHub
 from rke2pack.oci.registry import wire
 from tests.contract.conftest import Authority
 from tests.contract.github import sigstore, simulator

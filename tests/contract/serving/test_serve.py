@@ -76,6 +76,17 @@ def test_ctrl_c_ends_it_as_well(store: Path) -> None:
     assert serve.code == 0
 
 
+def test_signal_that_another_thread_was_given_ends_it_as_well(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def given(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(signal, "sigwait", given)
+    assert cli.run(["serve", "--store", str(store), "--listen", "127.0.0.1:0"]) == 0
+    assert "serve: SIGINT, finishing what is under way" in capsys.readouterr().err
+
+
 def test_store_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.run(["serve", "--listen", "127.0.0.1:0", "--store", str(tmp_path / "none")])
     assert (code, capsys.readouterr().err) == (

@@ -12,19 +12,17 @@ from typing import Any
 
 import pytest
 
-from rke2pack.oci import model
-from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.program import executable
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.registry.upload import Uploader
-from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
 from tests.contract.oci.images import AMD64, ARM64, Made, index
 from tests.contract.oci.rootfs import BASE, image
 from tests.contract.oci.runner import Answer, run
 from tests.integration.oci.conftest import Missing, RealRegistry
+from tests.integration.oci.test_registries import send
 from tests.unit.oci.programs import folder, layer, link
 
 Programs = dict[str, bytes]
@@ -104,16 +102,6 @@ def pushed(made: dict[str, Made], plain: RealRegistry, tmp_path_factory: pytest.
     for name, each in made.items():
         send(uploader, layout, each, f"rancher/{name}")
     return plain
-
-
-def send(uploader: Uploader, layout: Layout, made: Made, repository: str) -> None:
-    for each in made.documents:
-        document = model.parse(each.raw, media_type=each.media_type, what="it")
-        for digest, data in each.blobs.items():
-            blob = Descriptor(media_type="a/b", digest=digest, size=len(data))
-            uploader.push_blob(repository, blob, layout.path(digest))
-        uploader.push_manifest(repository, document, each.digest)
-    uploader.push_manifest(repository, document, "v1")
 
 
 @pytest.fixture

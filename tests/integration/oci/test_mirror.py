@@ -38,7 +38,7 @@ from tests.integration.oci.conftest import (
     running,
     start,
 )
-from tests.integration.oci.test_endurance import CEILING, MEASURED
+from tests.integration.oci.test_endurance import CEILING, MEASURED, finish
 from tests.integration.oci.test_registries import push, send
 
 __all__ = ["containerd_socket", "docker", "program", "short_folder"]
@@ -254,12 +254,6 @@ def test_kill_at_any_moment_and_the_next_run_ends_in_the_same_state(
         assert repositories(target, prefix) == expected
     assert killed > KILLS // 2
     assert half_done > 3
-
-
-def finish(call: list[str | Path]) -> None:
-    process = start(call, {})
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err.decode()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,9 @@ KINDS = {
     "chart": "harvester-cloud-provider.yaml",
     "removed-chart": "rke2-snapshot-validation-webhook.yaml",
     "notes": "release-notes.md",
+    "part": "rke2-images.linux-arm64.tar.zst.part02",
+    "attached": "report.html",
+    "sbom-spdx": "sbom.spdx.json",
 }
 
 
@@ -85,7 +89,9 @@ def test_folder_holds_every_kind_of_file_and_the_plan_stands_beside_it(lab: Lab)
     names = {path.name for path in (lab.made / "release").iterdir()}
     assert set(KINDS.values()) <= names
     plan = json.loads((lab.made / "release-plan.json").read_text())
-    assert {each["name"] for each in plan["assets"]} == names
+    kinds = {each["name"]: each["kind"] for each in plan["assets"]}
+    assert set(kinds) == names
+    assert {kinds[name] for name in KINDS.values()} == set(kinds.values())
     assert [each["kind"] for each in plan["assets"]][-2:] == ["checksums", "checksums"]
     assert {each["state"] for each in plan["assets"]} == {"planned"}
 
@@ -191,30 +197,19 @@ def test_openssl_makes_the_keys_that_sign_and_prove(lab: Lab, tmp_path: Path, fo
         assert (code, failed(document)) == (5, {"provenance.dsse.json"})
 
 
-# What these lines do is tested elsewhere: sigstore in tests/contract/github, the others
-# in tests/integration/oci and tests/integration/serving.
-ELSEWHERE = ("--identity", "rke2pack mirror", "rke2pack serve")
-
-
-def test_operators_commands_run_as_they_are_written(
-    lab: Lab, project: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(lab.made / "release", tmp_path / "release")
-    shutil.copytree(lab.made / "old", tmp_path / "old-release")
-    shutil.copyfile(lab.key, tmp_path / "release.pub")
-    text = (project / "docs/operator.md").read_text()
-    lines = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")]
-    ours = [line for line in lines if not any(each in line for each in ELSEWHERE)]
-    assert len(ours) > 4
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    program = programs / "rke2pack"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m rke2pack "$@"\n')
-    program.chmod(0o755)
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    for line in ours:
-        done = subprocess.run(
-            ["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False,
-            env={**os.environ, "PATH": path}, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{line}\n{done.stderr[-2000:]}"
+def test_sample_of_the_documents_is_of_this_folder(lab: Lab, folder: Path, project: Path) -> None:
+    """The listing with its kinds, and what ``verify`` says of the byte that is altered there."""
+    text = (project / "docs/release.md").read_text()
+    listing, said = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[:2]
+    plan = json.loads((lab.made / "release-plan.json").read_text())
+    kinds = {each["name"]: each["kind"] for each in plan["assets"]}
+    shown = dict(line.split() for line in listing.splitlines() if line != "...")
+    assert shown.items() <= kinds.items()
+    assert set(shown.values()) == set(kinds.values())
+    path = folder / "rke2-canal.yaml"
+    path.write_bytes(b"X" + path.read_bytes()[1:])
+    done = rke2pack("verify", folder, "--key", lab.key)
+    assert done.returncode == 5
+    digests = re.compile(r"[0-9a-f]{64}")
+    lines = {digests.sub("…", line) for line in done.stderr.splitlines()}
+    assert set(said.splitlines()) - {"..."} <= lines

@@ -69,7 +69,7 @@ def test_notes_are_no_object(renderer: Renderer) -> None:
 def test_objects_know_chart_and_template(renderer: Renderer) -> None:
     (found,) = rendered(renderer, {"templates/x/a.yaml": config_map("a")})
     assert (found.chart, found.template) == ("demo 1.0.000", "templates/x/a.yaml")
-    assert (found.kind, found.api_version, found.name) == ("ConfigMap", "v1", "a")
+    assert (found.kind, found.body["apiVersion"], found.name) == ("ConfigMap", "v1", "a")
     assert found.namespace == ""
 
 

@@ -26,7 +26,9 @@ def test_chart_renders_named_objects(name: str, version: str) -> None:
     objects = list(everything(name, version))
     assert objects
     assert [
-        found for found in objects if not (found.kind and found.api_version and found.name)
+        found
+        for found in objects
+        if not (found.kind and found.body.get("apiVersion") and found.name)
     ] == []
 
 

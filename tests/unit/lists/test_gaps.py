@@ -30,7 +30,7 @@ def needed(*images: str) -> dict[str, ListedImage]:
 
 def gaps(script: str, *images: str, unsure: Iterable[str] = ()) -> list[str]:
     components = Components.parse(COMPONENTS, what="components.yaml")
-    places = sources(script).places()
+    places = sources(script).places
     return [str(gap) for gap in audit.gaps(places, {X: needed(*images)}, components, unsure)]
 
 
@@ -74,7 +74,7 @@ def test_editions_are_compared_each_by_itself() -> None:
     )
     components = Components.parse(COMPONENTS, what="components.yaml")
     both = {X: needed("acme/a:v1", "acme/b:v1"), PRIME_X: needed("acme/a:v1", "acme/b:v1")}
-    (gap,) = audit.gaps(sources(script).places(), both, components)
+    (gap,) = audit.gaps(sources(script).places, both, components)
     assert gap.to_json() == {
         "list": "x",
         "edition": "prime",
@@ -89,6 +89,6 @@ def test_what_version_sh_has_the_tag_of_is_never_stale() -> None:
     components = Components.parse(COMPONENTS, what="components.yaml")
     version = "KUBERNETES_VERSION=v1\nE=v3\n"
     script = "L=v4\n" + document("acme/e:${E}-build1", "acme/l:${L}")
-    places = sources(script, version).places()
+    places = sources(script, version).places
     found = [gap.image for gap in audit.gaps(places, {X: needed()}, components)]
     assert found == ["acme/l:v4"]

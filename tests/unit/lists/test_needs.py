@@ -121,7 +121,7 @@ SCRIPT = (
 
 def test_every_list_is_asked_for_in_every_edition(make: Make) -> None:
     found = state(make, {"rke2-a": A, "rke2-b": B})
-    places = sources(SCRIPT).places()
+    places = sources(SCRIPT).places
     homes = needs.homes(
         (found,), ("rke2-a", "rke2-b"), places, Components.parse(COMPONENTS, what="c")
     )
@@ -143,7 +143,7 @@ def test_a_chart_lives_where_most_of_its_images_stand(make: Make) -> None:
         name="rke2-a",
     )
     script = document("acme/a:v1", name="extra") + document("acme/z:v1", "acme/a:v9", name="other")
-    places = sources(script).places()
+    places = sources(script).places
     components = Components.parse(COMPONENTS, what="c")
     assert needs.homes((state(make, {"rke2-a": two}),), ["rke2-a"], places, components) == {
         "rke2-a": "other"
@@ -152,7 +152,7 @@ def test_a_chart_lives_where_most_of_its_images_stand(make: Make) -> None:
 
 def test_among_equals_the_list_of_components_yaml_is_the_home(make: Make) -> None:
     script = document("acme/a:v1", name="aaa") + document("acme/a:v1", name="core")
-    places = sources(script).places()
+    places = sources(script).places
     components = Components.parse(COMPONENTS, what="c")
     found = state(make, {"rke2-a": A})
     assert needs.homes((found,), ["rke2-a"], places, components) == {"rke2-a": "core"}
@@ -161,9 +161,9 @@ def test_among_equals_the_list_of_components_yaml_is_the_home(make: Make) -> Non
 def test_a_chart_that_is_listed_nowhere_belongs_to_its_component(make: Make) -> None:
     components = Components.parse(COMPONENTS, what="c")
     found = state(make, {"rke2-a": A})
-    known = sources(document("acme/q:v1", name="core")).places()
+    known = sources(document("acme/q:v1", name="core")).places
     assert needs.homes((found,), ["rke2-a"], known, components) == {"rke2-a": "core"}
-    elsewhere = sources(document("acme/q:v1", name="extra")).places()
+    elsewhere = sources(document("acme/q:v1", name="extra")).places
     assert needs.homes((found,), ["rke2-a"], elsewhere, components) == {}
 
 

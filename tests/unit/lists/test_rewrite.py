@@ -24,7 +24,7 @@ def bump(
     kept = others or {}
     needed = {site: [*new.get(site, ()), *kept.get(site, ())] for site in {*old, *new, *kept}}
     wanted = Wanted(needed=needed, old=old, new=new, unsure=unsure, static=static)
-    change, findings = decide(of.places(), wanted)
+    change, findings = decide(of.places, wanted)
     texts = edited(of, change, is_private=lambda _: False)
     told = [(found.check, found.subject) for found in findings]
     return texts.get("build-images", script), told

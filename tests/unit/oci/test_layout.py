@@ -282,3 +282,55 @@ def test_store_that_cannot_be_written_can_be_read(
         assert layout.entries() == ()
     with pytest.raises(ToolError, match="Read-only file system"), layout.alone():
         pass
+
+
+def test_gc_that_is_refused_forgets_nothing(layout: Layout) -> None:
+    layout.tag({"one": image(layout, b"one")})
+    with layout.in_use(), pytest.raises(ToolError, match="another rke2pack is using"):
+        upkeep.gc(layout, now=time.time(), hours=0.0, without=frozenset({"one"}))
+    assert layout.find("one") is not None
+    done = upkeep.gc(layout, now=time.time(), hours=0.0, without=frozenset({"one"}))
+    assert (done.removed, layout.entries()) == (3, ())
+
+
+def test_names_that_came_meanwhile_are_not_overwritten(layout: Layout) -> None:
+    mine, theirs = image(layout, b"one"), image(layout, b"two")
+    layout.tag({"both": theirs})
+    layout.tag_new({"both": mine, "mine": mine})
+    assert {e.name: e.descriptor.digest for e in layout.entries()} == {
+        "both": theirs.digest,
+        "mine": mine.digest,
+    }
+
+
+def test_a_blob_that_gets_its_name_while_files_are_counted_is_no_error(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout.partial_folder.mkdir(exist_ok=True)
+    gone = layout.partial_folder / "gone.partial"
+    gone.touch()
+    real = Path.lstat
+
+    def lstat(self: Path) -> os.stat_result:
+        if self == gone:
+            self.unlink(missing_ok=True)
+        return real(self)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert upkeep.stats(layout).partial == 0
+
+
+def test_damaged_bytes_go_and_those_of_the_next_process_stay(layout: Layout) -> None:
+    wanted = blob(b"right")
+    place = layout.partial_folder / f"{wanted.digest.hex}.partial"
+
+    def damaged() -> None:
+        with layout.receive(wanted) as partial:
+            assert partial is not None
+            partial.write(b"wrong")
+            place.unlink()
+            place.write_bytes(b"rig")  # another process takes it up
+
+    with pytest.raises(IntegrityError, match="content is"):
+        damaged()
+    assert place.read_bytes() == b"rig"

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, ValidationError
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.model import Descriptor, Index, Manifest
 from rke2pack.oci.platform import Platform
 
@@ -106,16 +107,16 @@ def test_schema_1_is_refused_with_a_reason(raw: bytes, kind: str) -> None:
         (manifest(layers=None), "neither a manifest|layers: missing"),
         (manifest(layers={}), "layers: not a list"),
         (manifest(config=None), "config: missing"),
-        (manifest(config={**BLOB, "size": -1}), "config: size -1 is no length"),
-        (manifest(config={**BLOB, "size": True}), "config: size True is no length"),
-        (manifest(config={**BLOB, "size": 2**63}), "is no length"),
-        (manifest(config={**BLOB, "size": "3"}), "config: size: not a int"),
-        (manifest(config={**BLOB, "digest": "sha512:00"}), "config: not a sha256 digest"),
+        (manifest(config={**BLOB, "size": -1}), "config: size: -1 is no size or count"),
+        (manifest(config={**BLOB, "size": True}), "config: size: not a number"),
+        (manifest(config={**BLOB, "size": 2**63}), f"{2**63} is no size or count"),
+        (manifest(config={**BLOB, "size": "3"}), "config: size: not a number"),
+        (manifest(config={**BLOB, "digest": "sha512:00"}), "config: digest: not a sha256 digest"),
         (manifest(config={**BLOB, "mediaType": "nonsense"}), "mediaType 'nonsense' is none"),
-        (manifest(layers=[BLOB, 7]), "layer 2: not a dict"),
-        (manifest(annotations={"a": 1}), "annotations: not a str"),
-        (index({**BLOB, "platform": []}), "manifest 1: platform: not a dict"),
-        (index({**BLOB, "platform": {"os": 1}}), "platform os: not a str"),
+        (manifest(layers=[BLOB, 7]), "layer 2: not a JSON object"),
+        (manifest(annotations={"a": 1}), "annotations: not a text"),
+        (index({**BLOB, "platform": []}), "manifest 1: platform: not a JSON object"),
+        (index({**BLOB, "platform": {"os": 1}}), "platform: os: not a text"),
         (index(*[BLOB] * 1001), "lists more than 1000 manifests"),
     ],
 )

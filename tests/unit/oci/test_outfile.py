@@ -153,3 +153,51 @@ except ToolError as exc:
         out.finish()
     assert done.stdout == f"{path}: another rke2pack is writing it\n"
     assert path.read_bytes() == CONTENT
+
+
+def test_the_next_writer_keeps_its_file_when_the_one_before_lets_go(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    first = outfile.opened(path)
+    with first as out:
+        out.write(b"first")
+        out.finish()
+        second = outfile.opened(path)
+        other = second.__enter__()
+        other.write(CONTENT)
+    (written,) = other.finish()
+    second.__exit__(None, None, None)
+    assert path.read_bytes() == CONTENT
+    assert written.is_untouched
+    assert names(tmp_path) == ["a.tar"]
+
+
+def test_what_was_written_is_told_apart_from_what_replaced_it_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tar"
+    real = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        done = real(self, target)
+        path.unlink()
+        path.write_bytes(b"other")
+        os.utime(path, ns=(5, 5))
+        return done
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with outfile.opened(path) as out:
+        out.write(b"first")
+        (written,) = out.finish()
+    assert not written.is_untouched
+
+
+def test_claimed_files_are_written_by_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(b"old")
+    (tmp_path / ".a.tar.part02.tmp").write_bytes(b"of a killed run")
+    with outfile.claimed(path):
+        assert names(tmp_path) == [".a.tar.tmp", "a.tar"]
+        with pytest.raises(ToolError, match="another rke2pack is writing it"), outfile.opened(path):
+            pytest.fail("two write it")
+    assert names(tmp_path) == ["a.tar"]
+    assert path.read_bytes() == b"old"

@@ -160,13 +160,13 @@ def test_windows_scripts_are_for_people_to_look_at() -> None:
     [
         (b"{", "config: not JSON"),
         (b"[]", "config: not a JSON object"),
-        (b'{"os": 1}', "config: os is no text"),
+        (b'{"os": 1}', "config: os: not a text"),
         (b'{"config": []}', ""),
-        (b'{"config": [1]}', "config: config is no object"),
-        (b'{"config": {"Cmd": "sh"}}', "config: Cmd is no list of texts"),
-        (b'{"config": {"Entrypoint": [1]}}', "config: Entrypoint is no list of texts"),
-        (b'{"config": {"Env": {"PATH": "/"}}}', "config: Env is no list of texts"),
-        (b'{"config": {"WorkingDir": 1}}', "config: WorkingDir is no text"),
+        (b'{"config": [1]}', "config: config: not a JSON object"),
+        (b'{"config": {"Cmd": "sh"}}', "config: Cmd: not a list"),
+        (b'{"config": {"Entrypoint": [1]}}', "config: Entrypoint: not a text"),
+        (b'{"config": {"Env": {"PATH": "/"}}}', "config: Env: not a list"),
+        (b'{"config": {"WorkingDir": 1}}', "config: WorkingDir: not a text"),
     ],
 )
 def test_hostile_configs(raw: bytes, message: str) -> None:

@@ -106,5 +106,5 @@ def model_of_empty(layout: Layout) -> dict[str, object]:
 def test_config_with_another_kind_of_platform_is_refused(layout: Layout) -> None:
     raw = b'{"os": 7, "architecture": "amd64"}'
     config = model.Descriptor(media_type=media.OCI_CONFIG, digest=layout.put(raw), size=len(raw))
-    with pytest.raises(IntegrityError, match="its platform is not text"):
+    with pytest.raises(IntegrityError, match="os: not a text"):
         found(layout, images.manifest(extra={"config": config.to_json()}))

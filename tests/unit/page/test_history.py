@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -44,11 +45,11 @@ def test_the_oldest_are_forgotten() -> None:
         ({"version": 1, "releases": [{}]}, "x: release 1: has no name"),
         (
             {"version": 1, "releases": [{"release": "v1", "archives": {"p": {"core": -1}}}]},
-            "x: release 1: p: not a number of bytes or images",
+            "x: release 1: p: core: -1 is no size or count",
         ),
         (
             {"version": 1, "releases": [{"release": "v1", "archives": {"p": {"core": True}}}]},
-            "x: release 1: p: not a number of bytes or images",
+            "x: release 1: p: core: not a number",
         ),
         (
             {"version": 1, "releases": [{"release": "v1", "archives": {"p": []}}]},
@@ -88,3 +89,13 @@ def test_a_release_without_archives_of_a_platform_has_no_bar() -> None:
     other = Release(name="v2", images={}, archives={"linux/arm64": {"core": 5}})
     panels = chart.panels(History(releases=(release("v1", core=5), other)), {})
     assert [[bar.release for bar in panel.bars] for panel in panels] == [["v1"], ["v2"]]
+
+
+def test_what_another_report_added_meanwhile_stays(tmp_path: Path) -> None:
+    path = tmp_path / "history.json"
+    mine, theirs = (Release(name=name, images={}, archives={}) for name in ("mine", "theirs"))
+    seen = History(releases=()).with_release(mine)  # read and made before the other has written
+    history.add(path, History(releases=()).with_release(theirs), name="theirs")
+    history.add(path, seen, name="mine")
+    assert [each.name for each in history.read(path).releases] == ["theirs", "mine"]
+    assert [each.name for each in tmp_path.iterdir()] == ["history.json"]

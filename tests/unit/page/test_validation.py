@@ -39,16 +39,16 @@ def test_a_matrix_has_a_column_a_row_and_a_line_a_check() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"level": 1}, "report.json: level: missing, or not text"),
+        ({"level": 1}, "report.json: level: not a text"),
         ({"results": {}}, "report.json: results: not a list"),
         ({"results": ["x"]}, "report.json: results: not a JSON object"),
         ({"results": [{**RESULT, "detail": None}]},
-         "report.json: results: detail: missing, or not text"),
+         "report.json: results: detail: missing"),
         ({"results": [{**RESULT, "status": "great"}]},
          "report.json: results: 'great' is no status"),
-        ({"findings": [{}]}, "report.json: findings: severity: missing, or not text"),
-        ({"explained": [FINDING]}, "report.json: explained: reason: missing, or not text"),
-        ({"rows": [{}]}, "report.json: rows: name: missing, or not text"),
+        ({"findings": [{}]}, "report.json: findings: severity: missing"),
+        ({"explained": [FINDING]}, "report.json: explained: reason: missing"),
+        ({"rows": [{}]}, "report.json: rows: name: missing"),
     ],
 )  # fmt: skip
 def test_what_is_no_report_is_refused_by_name(changes: dict[str, Any], message: str) -> None:

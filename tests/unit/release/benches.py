@@ -21,6 +21,8 @@ from tests.unit.stages.conftest import Answer, chart, write_repository, write_tr
 TAG = "v1.32.4+rke2r1"
 IMAGES = ("docker.io/example/dns:v1", "docker.io/example/pause:3.6")
 EPOCH = "1735689600"
+ARCHIVE = "rke2-images-core.linux-amd64.tar.zst"
+LIST = "rke2-images-core.linux-amd64.txt"
 
 
 @dataclass(kw_only=True)
@@ -140,3 +142,13 @@ def bench(
     bench = Bench(root=root, capsys=capsys, monkeypatch=monkeypatch)
     bench.write_report()
     return bench
+
+
+def wrong(bench: Bench, *arguments: str | Path, tag: str = TAG) -> dict[str, Any]:
+    """Release, which must fail and write nothing; return the error."""
+    answer = bench.release("--json", *arguments, tag=tag)
+    assert answer.code != 0
+    assert not bench.output.exists()
+    error: dict[str, Any] = answer.json["error"]
+    assert error["exit_code"] == answer.code
+    return error

@@ -16,10 +16,9 @@ from rke2pack.release import contents, sums
 from rke2pack.release.asset import Asset
 from rke2pack.release.uploadplan import MAX_ASSETS, MAX_SIZE, UploadPlan
 from rke2pack.stages.release import notes
-from tests.unit.release.benches import Bench, bench, made
+from tests.unit.release.benches import ARCHIVE, Bench, bench, made
 
 __all__ = ["bench", "made"]
-ARCHIVE = "rke2-images-core.linux-amd64.tar.zst"
 
 
 def asset(name: str, size: int = 1) -> Asset:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +13,9 @@ from rke2pack.cli import run
 from rke2pack.digest import Digest
 from rke2pack.helm.archive import Member, pack
 from rke2pack.lab import repository
+from tests.answer import Answer
+
+__all__ = ["Answer"]
 
 DEPLOYMENT = """\
 apiVersion: apps/v1
@@ -30,20 +31,6 @@ spec:
         - name: main
           image: '{{{{ .Values.global.systemDefaultRegistry }}}}/{image}'
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What one command line gave."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.out)
-        return document
 
 
 Rke2pack = Callable[..., Answer]

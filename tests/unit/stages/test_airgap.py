@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from rke2pack.errors import ConfigError, IntegrityError, NotFoundError, PackError
 from rke2pack.oci.store.layout import Layout
-from rke2pack.options import App
 from rke2pack.stages.airgap import command
 from tests.unit.oci.imaging import layer, put_image
 from tests.unit.stages.conftest import write_tree
+from tests.unit.stages.invoking import invoked
 
 LISTED = {
     "core": ("docker.io/example/runtime:v1", "docker.io/example/shared:v1"),
@@ -48,13 +47,8 @@ class Bench:
 
     def run(self, *arguments: str) -> dict[str, Any]:
         """Run the command with --json; an error of ours leaves it as it is."""
-
-        def no_lab(*_: object) -> Any:  # noqa: ANN401 - never called
-            raise AssertionError
-
-        app = App(is_github=False, default_cache_dir=lambda: self.cache, open_lab=no_lab)
-        where = ["--tree", str(self.tree), "--json"]
-        done = CliRunner().invoke(command, [*where, *arguments], obj=app)
+        where = ("--tree", self.tree, "--json")
+        done = invoked(command, *where, *arguments, cache=self.cache)
         if isinstance(done.exception, PackError):
             self.failed = json.loads(done.stdout) if done.stdout else {}
             raise done.exception

@@ -174,7 +174,7 @@ def test_what_git_does_not_know_is_refused(bench: Bench, name: str) -> None:
     bench.commit("one", "v1")
     answer = changelog(bench, name, "v1")
     assert answer.code == 2
-    assert "neither the folder of a tree nor a tag" in answer.err
+    assert "neither the folder of a tree nor a revision" in answer.err
 
 
 def test_time_before_the_tree_is_refused(bench: Bench) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
@@ -22,7 +21,6 @@ from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import scan as scans
 from rke2pack.oci.verify.checks import INTEGRITY, Verified
-from rke2pack.options import App
 from rke2pack.stages.delta import command
 from tests.unit.oci import archives
 from tests.unit.oci.archives import (
@@ -38,6 +36,7 @@ from tests.unit.oci.archives import (
 )
 from tests.unit.oci.imaging import layer, packed, put_image
 from tests.unit.oci.packing import pack
+from tests.unit.stages.invoking import invoked
 
 CORE = "rke2-images-core.linux-amd64.tar.zst"
 LARGE = layer({"bin/large": bytes(9_000_000)})
@@ -68,12 +67,8 @@ class Bench:
         pack(self.layouts["v2"], self.new / CORE, profile, **options)
 
     def run(self, *arguments: str | Path) -> dict[str, Any]:
-        def no_lab(*_: object) -> Any:  # noqa: ANN401 - never called
-            raise AssertionError
-
-        app = App(is_github=False, default_cache_dir=lambda: self.cache, open_lab=no_lab)
-        where = ["--json", "--output", str(self.output)]
-        done = CliRunner().invoke(command, [*where, *map(str, arguments)], obj=app)
+        where = ("--json", "--output", self.output)
+        done = invoked(command, *where, *arguments, cache=self.cache)
         if isinstance(done.exception, PackError):
             self.failed = json.loads(done.stdout) if done.stdout else {}
             raise done.exception

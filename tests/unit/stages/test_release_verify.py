@@ -65,6 +65,7 @@ def test_without_a_key_the_signature_is_said_to_be_unproved(bench: Bench, key: P
     answer = bench.verify(bench.output, "--json")
     assert (answer.code, failed(answer)) == (0, {})
     assert status(answer, "provenance.dsse.json", "signature") == "skipped"
+    assert "  skipped  signature    provenance.dsse.json: " in bench.verify(bench.output).err
 
 
 def test_one_of_several_keys_is_enough(bench: Bench, key: Path) -> None:

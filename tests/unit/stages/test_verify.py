@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
@@ -22,11 +21,11 @@ from rke2pack.oci.reference import Reference
 from rke2pack.oci.store.layout import Layout
 from rke2pack.oci.verify import scan as scans
 from rke2pack.oci.verify.scan import Scan
-from rke2pack.options import App
 from rke2pack.stages.verify import command
 from tests.unit.oci.archives import OWN, image_files, tar, write
 from tests.unit.oci.imaging import layer, put_image
 from tests.unit.oci.packing import pack
+from tests.unit.stages.invoking import invoked
 
 NAMES = ("docker.io/example/one:v1", "docker.io/example/two:v2")
 STEM = "rke2-images-core.linux-amd64"
@@ -60,12 +59,8 @@ class Bench:
         (self.folder / "sha256sum-amd64.txt").write_text("".join(lines))
 
     def run(self, *arguments: str | Path, is_json: bool = True) -> dict[str, Any]:
-        def no_lab(*_: object) -> Any:  # noqa: ANN401 - never called
-            raise AssertionError
-
-        app = App(is_github=False, default_cache_dir=lambda: self.root / "cache", open_lab=no_lab)
-        given = [*map(str, arguments), *(["--json"] if is_json else [])]
-        done = CliRunner().invoke(command, given, obj=app)
+        form = ("--json",) if is_json else ()
+        done = invoked(command, *arguments, *form, cache=self.root / "cache")
         self.stderr = done.stderr
         document: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
         if isinstance(done.exception, PackError):

@@ -38,7 +38,7 @@ def listed(
 
 def place(of: Sources, image: str) -> Place:
     """The one place of an image."""
-    (found,) = (each for each in of.places() if each.image == image)
+    (found,) = (each for each in of.places if each.image == image)
     return found
 
 

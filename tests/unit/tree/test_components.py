@@ -106,6 +106,9 @@ def test_unknown_component_names_those_there_are() -> None:
     with pytest.raises(ConfigError) as caught:
         parsed().get("cor")
     assert caught.value.message == "cor: no such component"
+    assert caught.value.hint == "did you mean core?"
+    with pytest.raises(ConfigError) as caught:
+        parsed().get("none")
     assert caught.value.hint == "choose one of: core, vsphere"
 
 
@@ -130,6 +133,7 @@ def test_variables_are_filled_in_as_tags_want_them() -> None:
             "platforms must be a list of text",
         ),
         ("components:\n", "componets:\n", "unknown key 'componets'"),
+        ("components:\n", "7: x\ncomponents:\n", "unknown key 7"),
         ("    charts: [rke2-c]", "    charts: [1]", "components[1]: charts must be a list of text"),
         ("  - name: core", "  - name: Core", "components[0]: bad name 'Core'"),
         (

@@ -61,8 +61,8 @@ def test_editions_and_architectures_are_told_apart(
 
 
 def test_editions_are_those_that_the_script_asks_for() -> None:
-    assert sources(EDITIONS).parse().editions == ("community", "prime")
-    assert sources(document("acme/a:v1")).parse().editions == ("community",)
+    assert sources(EDITIONS).parsed.editions == ("community", "prime")
+    assert sources(document("acme/a:v1")).parsed.editions == ("community",)
 
 
 LISTED_BY_VARIABLE = (
@@ -138,7 +138,7 @@ ASK = 'if [ -f "$HOME/x" ]; then\n{}\nfi\n'
 def test_unknown_conditions_count_as_met_and_are_told() -> None:
     script = document("acme/a:v1") + ASK.format(document("acme/b:v1"))
     assert listed(script) == ["acme/a:v1", "acme/b:v1"]
-    assert sources(script).parse().assumed == (4,)
+    assert sources(script).parsed.assumed == (4,)
 
 
 def test_unknown_conditions_take_nothing_away_however_deep() -> None:
@@ -162,7 +162,7 @@ def test_a_branch_behind_an_unknown_one_takes_nothing_away() -> None:
 
 def test_unknown_conditions_on_one_architecture_alone_are_told() -> None:
     script = 'if [ "$GOARCH" = arm64 ]; then\n' + ASK.format(document("acme/b:v1")) + "fi\n"
-    assert sources(script).parse().assumed == (2,)
+    assert sources(script).parsed.assumed == (2,)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_unknown_conditions_on_one_architecture_alone_are_told() -> None:
 def test_what_may_run_or_not_counts_and_is_told(form: str) -> None:
     script = document("acme/a:v1") + form.format(document("acme/b:v1"))
     assert listed(script) == ["acme/a:v1", "acme/b:v1"]
-    assert sources(script).parse().assumed == (4,)
-    assert sources(form.format("ls\nA=b\n")).parse().assumed == ()
+    assert sources(script).parsed.assumed == (4,)
+    assert sources(form.format("ls\nA=b\n")).parsed.assumed == ()
 
 
 def test_unknown_conditions_without_lists_are_not_told() -> None:
-    assert sources(ASK.format("ls") + document("acme/a:v1")).parse().assumed == ()
+    assert sources(ASK.format("ls") + document("acme/a:v1")).parsed.assumed == ()
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_unknown_conditions_without_lists_are_not_told() -> None:
 def test_conditions_are_worked_out(condition: str, *, holds: bool) -> None:
     script = f"if {condition}; then\n{document('acme/a:v1')}fi\n"
     assert listed(script) == (["acme/a:v1"] if holds else [])
-    assert sources(script).parse().assumed == ()
+    assert sources(script).parsed.assumed == ()
 
 
 def test_the_script_cannot_change_what_is_asked_for() -> None:

@@ -107,6 +107,21 @@ def test_wrong_repositories_are_told(root: Path, text: str, message: str) -> Non
     assert refusal(root, "repositories.yaml", text, "repositories").startswith(message)
 
 
+def test_name_of_a_repository_that_is_none_is_told(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = NativeTree.open(root)
+    known = " or ".join(tree.repositories)
+    with pytest.raises(ConfigError) as caught:
+        tree.repository_source("nonsense")
+    message = "nonsense: no chart repository of this name, and no such folder"
+    assert caught.value.message == message
+    assert (caught.value.hint or "").endswith(f", an http(s) address, or {known}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nonsense").mkdir()
+    assert tree.repository_source("nonsense") == "nonsense"
+
+
 def test_removed_chart_has_no_reference(root: Path) -> None:
     tree = NativeTree.open(root)
     tree.manifest_path("gone").write_text("# gone has been removed\n")

@@ -37,7 +37,7 @@ def test_what_a_checkout_says(root: Path) -> None:
     assert tree.kube_version == "v1.30.1"
     assert tree.environment == {"KUBERNETES_VERSION": "v1.30.1"}
     assert [chart.name for chart in tree.versions.charts] == ["rke2-a"]
-    assert [place.image for place in tree.sources.places()] == ["acme/a:v1"]
+    assert [place.image for place in tree.sources.places] == ["acme/a:v1"]
     assert tree.reviewed("rke2-a") is None
 
 

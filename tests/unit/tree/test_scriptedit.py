@@ -183,7 +183,7 @@ def test_a_condition_is_not_left_without_a_command() -> None:
 
 def test_an_image_that_differs_between_runs_is_not_known() -> None:
     script = 'if [ "$GOARCH" = arm64 ]; then\nT=v1\nelse\nT=v2\nfi\n' + document("acme/a:$T")
-    (found,) = sources(script).places()
+    (found,) = sources(script).places
     assert (found.image, found.repository) == (None, "acme/a")
 
 
@@ -263,7 +263,7 @@ def _scripts(draw: st.DrawFn) -> Sources:
 
 def _content(of: Sources) -> dict[tuple[str, str], Counter[str | None]]:
     found: dict[tuple[str, str], Counter[str | None]] = {}
-    for each in of.places():
+    for each in of.places:
         for site in each.sites:
             found.setdefault(site, Counter())[each.image] += 1
     return found
@@ -272,7 +272,7 @@ def _content(of: Sources) -> dict[tuple[str, str], Counter[str | None]]:
 @settings(max_examples=250)
 @given(of=_scripts(), data=st.data())
 def test_edits_give_just_what_is_wanted_or_are_refused(of: Sources, data: st.DataObject) -> None:
-    known = of.places()
+    known = of.places
     assume(known)
     images: dict[tuple[str, int], str | None] = {}
     for each in data.draw(st.lists(st.sampled_from(known), max_size=3)):

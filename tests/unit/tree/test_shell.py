@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from rke2pack.errors import ConfigError
 from rke2pack.tree import shell
-from rke2pack.tree.shell import Assign, Choice, Junction, Loop, Output, Statement, parse
+from rke2pack.tree.shell import parse
+from rke2pack.tree.statement import Assign, Choice, Junction, Loop, Output, Statement
+from rke2pack.tree.statement import Test as Condition
 
 
 def one(text: str) -> Statement:
@@ -121,21 +123,21 @@ def test_other_commands_write_nothing_that_matters(text: str) -> None:
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
-        ('[ "${R}" != "docker.io" ]', shell.Test(left="${R}", operator="!=", right="docker.io")),
-        ("[ $A = b ]", shell.Test(left="$A", operator="=", right="b")),
-        ("[[ $A == b ]]", shell.Test(left="$A", operator="=", right="b")),
-        ('[ -z "$A" ]', shell.Test(left="$A", operator="=", right="")),
+        ('[ "${R}" != "docker.io" ]', Condition(left="${R}", operator="!=", right="docker.io")),
+        ("[ $A = b ]", Condition(left="$A", operator="=", right="b")),
+        ("[[ $A == b ]]", Condition(left="$A", operator="=", right="b")),
+        ('[ -z "$A" ]', Condition(left="$A", operator="=", right="")),
         (
             '[ -n "$A" ]',
-            Junction(operator="!", parts=(shell.Test(left="$A", operator="=", right=""),)),
+            Junction(operator="!", parts=(Condition(left="$A", operator="=", right=""),)),
         ),
         (
             "[[ $A == b && $C != d ]]",
             Junction(
                 operator="&&",
                 parts=(
-                    shell.Test(left="$A", operator="=", right="b"),
-                    shell.Test(left="$C", operator="!=", right="d"),
+                    Condition(left="$A", operator="=", right="b"),
+                    Condition(left="$C", operator="!=", right="d"),
                 ),
             ),
         ),
@@ -144,14 +146,14 @@ def test_other_commands_write_nothing_that_matters(text: str) -> None:
             Junction(
                 operator="||",
                 parts=(
-                    shell.Test(left="$A", operator="=", right="b"),
-                    shell.Test(left="$A", operator="=", right="c"),
+                    Condition(left="$A", operator="=", right="b"),
+                    Condition(left="$A", operator="=", right="c"),
                 ),
             ),
         ),
         (
             "! [ $A = b ]",
-            Junction(operator="!", parts=(shell.Test(left="$A", operator="=", right="b"),)),
+            Junction(operator="!", parts=(Condition(left="$A", operator="=", right="b"),)),
         ),
         ("[ -f file ]", None),
         ("grep -q a b", None),

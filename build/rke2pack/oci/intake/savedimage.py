@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 from typing import Any
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, NotFoundError, ValidationError
-from rke2pack.oci import coding, media, model, strictjson
+from rke2pack.oci import coding, media, model
 from rke2pack.oci.intake import archivefile, tarstream
 from rke2pack.oci.intake.archivefile import Budget
 from rke2pack.oci.intake.tarstream import Member

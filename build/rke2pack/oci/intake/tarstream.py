@@ -14,6 +14,7 @@ from posixpath import dirname, join, normpath
 from typing import Literal
 
 from rke2pack.errors import IntegrityError
+from rke2pack.oci.bytestream import ByteStream
 from rke2pack.oci.intake import archivefile
 from rke2pack.oci.pack.tarball import BLOCK
 
@@ -93,35 +94,22 @@ def resolved(name: str, links: dict[str, str], what: str) -> str:
     return name
 
 
-class _Source:
-    """A stream of chunks, read by the byte."""
-
+class _Source(ByteStream):
     def __init__(self, chunks: Iterable[bytes], what: str) -> None:
-        self._chunks = iter(chunks)
-        self._rest = memoryview(b"")
+        super().__init__(chunks)
         self.what = what
 
     def wrong(self, why: str) -> IntegrityError:
         return IntegrityError(f"{self.what}: {why}", hint=archivefile.HINT)
 
     def some(self, limit: int) -> bytes:
-        """Return at least one and at most ``limit`` bytes, none at the end."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = memoryview(chunk)
-        piece, self._rest = self._rest[:limit], self._rest[limit:]
-        return bytes(piece)
+        return bytes(self.piece(limit))
 
     def exactly(self, size: int) -> bytes:
-        found = bytearray()
-        while len(found) < size:
-            piece = self.some(size - len(found))
-            if not piece:
-                raise self.wrong("cut short: the tar ends in the middle")
-            found += piece
-        return bytes(found)
+        found = self.take(size)
+        if len(found) < size:
+            raise self.wrong("cut short: the tar ends in the middle")
+        return found
 
     def header(self) -> bytes | None:
         """Return the next header, None at the two empty blocks that end a tar."""

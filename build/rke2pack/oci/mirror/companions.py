@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import AuthError, IntegrityError
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.mirror.sources import Source
 from rke2pack.oci.mirror.target import Target
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest

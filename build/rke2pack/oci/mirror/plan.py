@@ -31,16 +31,7 @@ def from_registries(
             sources[key] = RegistrySource(registry=registry, repository=key[1], apis=apis)
         return sources[key]
 
-    return settled(
-        Errand(
-            source=source_of(wish.reference),
-            reference=wish.reference,
-            target=rules.target(wish.reference),
-            platforms=wish.platforms,
-            accept=wish.accept,
-        )
-        for wish in wishes
-    )
+    return settled(_errand(wish, source_of(wish.reference), rules) for wish in wishes)
 
 
 def from_layout(
@@ -48,14 +39,18 @@ def from_layout(
 ) -> tuple[Errand, ...]:
     """Plan to read a layout in which images have ``names``; raises as `settled`."""
     return settled(
-        Errand(
-            source=LayoutSource(layout=layout, names=names, reference=wish.reference),
-            reference=wish.reference,
-            target=rules.target(wish.reference),
-            platforms=wish.platforms,
-            accept=wish.accept,
-        )
+        _errand(wish, LayoutSource(layout=layout, names=names, reference=wish.reference), rules)
         for wish in wishes
+    )
+
+
+def _errand(wish: Wish, source: Source, rules: Rules) -> Errand:
+    return Errand(
+        source=source,
+        reference=wish.reference,
+        target=rules.target(wish.reference),
+        platforms=wish.platforms,
+        accept=wish.accept,
     )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import NotFoundError, ValidationError
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.resolve import Image, Source, config_platform, is_image, resolve

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
-from rke2pack.oci import resolve, strictjson
+from rke2pack.oci import resolve
 from rke2pack.oci.intake.archivefile import Packing
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import content

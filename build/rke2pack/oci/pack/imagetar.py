@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.intake.archivefile import BLOBS
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import tarball

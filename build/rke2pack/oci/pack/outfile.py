@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2pack import files
+from rke2pack import filelock, files
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, ToolError
 from rke2pack.oci.hashing import Trail, digest_of
@@ -84,9 +83,9 @@ class Outfile:
         with files.reported("write", self._path):
             for old in stale - {path for path, _ in wanted}:
                 old.unlink(missing_ok=True)
+            times = [source.stat().st_mtime_ns for source in sources]
             for source, (path, _) in zip(reversed(sources), reversed(wanted), strict=True):
                 source.replace(path)
-            times = [path.stat().st_mtime_ns for path, _ in wanted]
         return tuple(
             Written(path=path, size=size, digest=digest, mtime_ns=mtime)
             for (path, size), digest, mtime in zip(wanted, digests, times, strict=True)
@@ -139,32 +138,47 @@ def opened(path: Path) -> Iterator[Outfile]:
 
     Raises ToolError while another process writes it.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    with claimed(path) as descriptor:
+        os.ftruncate(descriptor, 0)
+        out = Outfile(descriptor, path, _temporary(path))
+        with contextlib.closing(out):
+            yield out
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[int]:
+    """Keep others from writing a file, and yield what is open of its temporary one.
+
+    Raises ToolError while another process writes it.
+    """
+    temporary = _temporary(path)
     with files.reported("write", temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _is_locked(descriptor, temporary):
+        if not filelock.take(descriptor, temporary):
             msg = f"{path}: another rke2pack is writing it"
-            raise ToolError(msg, hint="wait until it has finished, then run this again")
+            raise ToolError(msg, hint=filelock.HINT)
+        _drop_cuts(path)
         try:
-            os.ftruncate(descriptor, 0)
-            with contextlib.closing(Outfile(descriptor, path, temporary)) as out:
-                yield out
+            yield descriptor
         finally:
-            for left in (temporary, *path.parent.glob(f".{path.name}.part[0-9][0-9].tmp")):
-                left.unlink(missing_ok=True)
+            # Once the file has its name, what is called so belongs to the next writer.
+            if filelock.leads_to(temporary, descriptor):
+                _drop_cuts(path)
+                temporary.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
 
-def _is_locked(descriptor: int, path: Path) -> bool:
-    """Take the lock; false where another has it, or has just put the file in place."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(descriptor).st_ino == path.stat().st_ino
-    except (BlockingIOError, FileNotFoundError):
-        return False
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _drop_cuts(path: Path) -> None:
+    """Remove parts that have not got their names; the caller holds the file."""
+    for left in path.parent.glob(f".{path.name}.part[0-9][0-9].tmp"):
+        left.unlink(missing_ok=True)
 
 
 def part(path: Path, number: int) -> Path:

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rke2pack.errors import IntegrityError, ValidationError
+from rke2pack import strictjson
+from rke2pack.errors import ValidationError, in_line
 from rke2pack.finding import Status
-from rke2pack.oci import strictjson
+from rke2pack.oci import model
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.program.layertar import clean
 from rke2pack.oci.program.layertree import Node, Tree
@@ -46,19 +47,12 @@ class Config:
     def parse(cls, raw: bytes, *, what: str) -> Config:
         """Read a config; raises IntegrityError that names ``what``."""
         found = strictjson.load_object(raw, what=what, max_bytes=MAX_CONFIG_BYTES)
-        keys = ("os", "architecture", "variant", "os.version")
-        system, architecture, variant, version = (_text(found, key, what) for key in keys)
-        inner = found.get("config") or {}
-        if not isinstance(inner, dict):
-            msg = f"{what}: config is no object"
-            raise IntegrityError(msg)
+        inner = strictjson.typed(found.get("config") or {}, dict, what=f"{what}: config")
         pairs = (each.partition("=") for each in _texts(inner, "Env", what))
         return cls(
-            platform=Platform(
-                os=system, architecture=architecture, variant=variant, os_version=version
-            ),
+            platform=model.named_platform(found, what=what),
             words=_texts(inner, "Entrypoint", what) or _texts(inner, "Cmd", what),
-            folder=_text(inner, "WorkingDir", what),
+            folder=strictjson.typed(inner.get("WorkingDir") or "", str, what=f"{what}: WorkingDir"),
             environment={name: value for name, _, value in pairs},
         )
 
@@ -119,12 +113,7 @@ def _unreadable(told: str, path: str) -> Verdict:
 
 
 def _verdict(check: Check, status: Status, detail: str) -> Verdict:
-    return Verdict(check=check, status=status, detail=plain(detail))
-
-
-def plain(detail: str) -> str:
-    """Return what may be shown of text that holds names from outside: printable, not too long."""
-    return "".join(c if c.isprintable() else "?" for c in detail[:_LONGEST_DETAIL])
+    return Verdict(check=check, status=status, detail=in_line(detail[:_LONGEST_DETAIL]))
 
 
 def _without_entrypoint(tree: Tree, platform: Platform) -> Verdict:
@@ -234,17 +223,5 @@ def _program_of(word: str) -> str:
     return word.replace("\\", "/")
 
 
-def _text(found: Mapping[str, Any], key: str, what: str) -> str:
-    value = found.get(key) or ""
-    if not isinstance(value, str):
-        msg = f"{what}: {key} is no text"
-        raise IntegrityError(msg)
-    return value
-
-
 def _texts(found: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
-    value = found.get(key) or []
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        msg = f"{what}: {key} is no list of texts"
-        raise IntegrityError(msg)
-    return tuple(value)
+    return strictjson.texts(found.get(key) or [], what=f"{what}: {key}")

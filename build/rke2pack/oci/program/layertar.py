@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rke2pack.errors import IntegrityError
+from rke2pack.oci.bytestream import ByteStream
 from rke2pack.oci.pack.tarball import BLOCK
 from rke2pack.oci.program import executable
 
@@ -132,12 +133,9 @@ def _text(raw: bytes) -> str:
     return raw.decode(errors="surrogateescape")
 
 
-class _Source:
-    """A stream of chunks, read by the byte."""
-
+class _Source(ByteStream):
     def __init__(self, chunks: Iterable[bytes], what: str) -> None:
-        self._chunks = iter(chunks)
-        self._rest = memoryview(b"")
+        super().__init__(chunks)
         self._what = what
 
     def wrong(self, why: str) -> IntegrityError:
@@ -145,7 +143,7 @@ class _Source:
 
     def block(self) -> bytes | None:
         """Return the next header; None at the end, marked or not."""
-        block = self._take(BLOCK)
+        block = self.take(BLOCK)
         if not block.strip(b"\0"):
             return None
         if len(block) < BLOCK:
@@ -171,11 +169,11 @@ class _Source:
 
     def content(self, size: int, wanted: int) -> bytes:
         """Return the first ``wanted`` bytes of content and pass over the rest and its padding."""
-        head = self._take(min(wanted, size))
+        head = self.take(min(wanted, size))
         left = size - len(head)
         padding = -size % BLOCK
         while left + padding > 0:
-            piece = self._piece(left + padding)
+            piece = self.piece(left + padding)
             if not piece:
                 raise self.wrong("the tar ends in the middle of a member")
             taken = min(left, len(piece))
@@ -183,24 +181,5 @@ class _Source:
         return head
 
     def drain(self) -> None:
-        while self._piece(1 << 20):
+        while self.piece(1 << 20):
             pass
-
-    def _take(self, size: int) -> bytes:
-        found = bytearray()
-        while len(found) < size:
-            piece = self._piece(size - len(found))
-            if not piece:
-                break
-            found += piece
-        return bytes(found)
-
-    def _piece(self, limit: int) -> memoryview:
-        """Return at least one and at most ``limit`` bytes, none at the end."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return memoryview(b"")
-            self._rest = memoryview(chunk)
-        piece, self._rest = self._rest[:limit], self._rest[limit:]
-        return piece

@@ -18,6 +18,7 @@ from typing import Self, cast
 import requests
 import urllib3
 
+from rke2pack import strictjson
 from rke2pack.errors import (
     AuthError,
     IntegrityError,
@@ -25,8 +26,7 @@ from rke2pack.errors import (
     RateLimitedError,
     RegistryError,
 )
-from rke2pack.http import retry_after
-from rke2pack.oci import strictjson
+from rke2pack.http import cause, innermost, retry_after
 from rke2pack.oci.registry.heads import Bare
 
 LONGEST_SILENCE = 900.0
@@ -35,6 +35,10 @@ _SMALL = 64 * 1024
 _LONG_NUMBER = 20
 _SETTLE_SECONDS = 60.0
 _MAX_ERROR_BYTES = 16 * 1024
+LOGIN = (
+    "log in with docker, podman or skopeo, or set RKE2PACK_REGISTRY_<HOST>_USERNAME and "
+    "_PASSWORD (docs/images.md); check the repository's name"
+)
 _TEMPORARY = frozenset({408, 425, 500, 502, 503, 504})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
@@ -137,8 +141,7 @@ def refusal(
     )
     reason = f"{what}: {status} {_phrase(status)}{_said(response)}"
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        hint = "log in with docker or skopeo, and check the repository's name"
-        return AuthError(reason, hint=hints.get(status, hint))
+        return AuthError(reason, hint=hints.get(status, LOGIN))
     if status == HTTPStatus.NOT_FOUND:
         return NotFoundError(reason, hint=hints.get(status))
     kind = RateLimitedError if is_limit else RegistryError
@@ -155,38 +158,23 @@ def breakage(exc: Exception, what: str) -> RegistryError:
     if isinstance(exc, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         is_cut = isinstance(innermost(exc), ssl.SSLEOFError | ssl.SSLZeroReturnError)
         return RegistryError(
-            f"{what}: TLS failed: {_root(exc)}",
+            f"{what}: TLS failed: {cause(exc)}",
             hint="name a private CA with --ca-file",
             temporary=is_cut,
         )
+    hint = None
     if isinstance(exc, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         reason = "timed out"
     elif isinstance(exc, requests.ConnectionError):
-        reason = f"not reachable: {_root(exc)}"
+        reason = f"not reachable: {cause(exc)}"
+        hint = "check the address, this machine's network and its proxies; then run it again"
     elif isinstance(exc, urllib3.exceptions.HTTPError | OSError) and not isinstance(
         exc, requests.RequestException
     ):
-        reason = f"the answer broke off: {_root(exc)}"
+        reason = f"the answer broke off: {cause(exc)}"
     else:
-        return RegistryError(f"{what}: {_root(exc)}")
-    return RegistryError(f"{what}: {reason}", temporary=True)
-
-
-def innermost(exc: BaseException) -> BaseException:
-    """Return the reason at the bottom of an exception."""
-    while True:
-        inner = exc.__cause__ or exc.__context__ or getattr(exc, "reason", None)
-        if not isinstance(inner, BaseException):
-            return exc
-        exc = inner
-
-
-def _root(exc: BaseException) -> str:
-    """Return the innermost reason as one line, without an address (it may hold a signature)."""
-    reason = innermost(exc)
-    if isinstance(reason, OSError) and reason.strerror:
-        return reason.strerror
-    return type(reason).__name__ if "://" in str(reason) else " ".join(str(reason).split())[:200]
+        return RegistryError(f"{what}: {cause(exc)}")
+    return RegistryError(f"{what}: {reason}", hint=hint, temporary=True)
 
 
 def _phrase(status: int) -> str:

@@ -1,6 +1,6 @@
 """Registry: the reading client of one host (OCI distribution-spec, "Pull").
 
-Uploads are in `rke2pack.oci.registry.upload`.
+How a blob is streamed is in `download`, uploads are in `upload`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import AuthError, IntegrityError, NotFoundError, RegistryError
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.registry import answer, token, wire
 from rke2pack.oci.registry.answer import Response
+from rke2pack.oci.registry.download import Download, Reader, Sink
 from rke2pack.oci.registry.token import Authenticator, Scope
 from rke2pack.oci.registry.wire import Body, Wire
 
@@ -26,30 +27,9 @@ MAX_TAGS = 100_000
 MAX_PAGES = 2000
 _PAGE = 1000
 _MAX_TAGS_BYTES = 16 * 1024 * 1024
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
 _NEXT = re.compile(r"<([^>]*)>\s*;(?:[^,]*;)?\s*rel=\"?next\"?", re.IGNORECASE)
 # As `answer.refusal` writes it; without a code it is the page of some web server.
 _REFUSED_WITH_CODE = re.compile(r": 4\d\d [^:(]+ \((?!UNSUPPORTED\b)[A-Z_]+\b")
-# Once so many new bytes came, earlier failures are forgotten: a long blob may break often.
-PROGRESS = 256 * 1024
-
-
-class Place(Protocol):
-    """How far a blob is."""
-
-    @property
-    def offset(self) -> int:
-        """How many of its bytes are there already."""
-
-    def restart(self) -> None:
-        """Forget all bytes."""
-
-
-class Sink(Place, Protocol):
-    """Where a blob goes."""
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,78 +137,16 @@ class Registry:
         A broken connection is taken up again by Range. The sink checks the
         digest; a body longer or shorter than the descriptor is an IntegrityError.
         """
-        for chunk in self._from_anywhere(repository, blob, sink):
+        for chunk in Download(registry=self, repository=repository, blob=blob, place=sink):
             sink.write(chunk)
 
     def read_blob(self, repository: str, blob: Descriptor, *, start: int = 0) -> Iterator[bytes]:
         """Yield a blob's bytes from ``start`` on, as `fetch_blob` gets them."""
-        place = _Place(start)
-        for chunk in self._from_anywhere(repository, blob, place):
+        place = Reader(start)
+        for chunk in Download(registry=self, repository=repository, blob=blob, place=place):
             fresh = place.advance(chunk)
             if fresh:
                 yield fresh
-
-    def _from_anywhere(self, repository: str, blob: Descriptor, sink: Place) -> Iterator[bytes]:
-        what = f"{self.host}/{repository}@{blob.digest}"
-        try:
-            url = self.url(repository, "blobs", str(blob.digest))
-            yield from self._fetch(url, what, blob, sink, token.pull(repository))
-        except NotFoundError:
-            # A foreign layer (Windows): elsewhere, without credentials, same digest.
-            others = [url for url in blob.urls if url.startswith("https://")]
-            if not others:
-                raise
-            where = f"{what} at {urlsplit(others[0]).hostname}"
-            yield from self._fetch(others[0], where, blob, sink, None)
-
-    def _fetch(
-        self, url: str, what: str, blob: Descriptor, sink: Place, scope: Scope | None
-    ) -> Iterator[bytes]:
-        failures, mark = 0, sink.offset
-        uses_range = True
-        while True:
-            if not uses_range and sink.offset:
-                sink.restart()
-            error: RegistryError
-            try:
-                for chunk in self._body(url, what, blob, sink, scope):
-                    yield chunk
-                    self.wire.count(len(chunk))
-                    self.wire.pace.check()
-            except _RangeRefusedError as exc:
-                uses_range, error = False, exc
-            except RegistryError as exc:
-                error = exc
-            else:
-                return
-            failures = 1 if sink.offset - mark >= PROGRESS else failures + 1
-            mark = sink.offset
-            self.wire.rest(failures, error)
-
-    def _body(
-        self, url: str, what: str, blob: Descriptor, sink: Place, scope: Scope | None
-    ) -> Iterator[bytes]:
-        """Yield the bytes that ``sink`` lacks; it is restarted where the server sends all."""
-        start = sink.offset
-        if start >= blob.size > 0:
-            return
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        with self.ask(
-            "GET", url, scope=scope, what=what, headers=headers, expected={200, 206, 416}
-        ) as response:
-            _check_range(response, start, blob, what)
-            if start and response.status_code == 200:  # noqa: PLR2004 - Range is a SHOULD
-                sink.restart()
-                start = 0
-            left = blob.size - start
-            for chunk in answer.stream(response, what=what):
-                left -= len(chunk)
-                if left < 0:
-                    msg = f"{what}: longer than the {blob.size} bytes of its descriptor"
-                    raise IntegrityError(msg)
-                yield chunk
-            if left:
-                raise _too_short(response, what, left, blob)
 
     def tags(self, repository: str, *, start: str = "") -> tuple[str, ...]:
         """List the tags that begin with ``start``, all pages, in the registry's order.
@@ -353,27 +271,6 @@ class Registry:
         return f"{self.base}/v2/{repository}/{'/'.join(parts)}"
 
 
-class _Place:
-    """How far a reader is that takes no byte twice; a `Place`."""
-
-    def __init__(self, start: int) -> None:
-        self.offset = self._done = start
-
-    def restart(self) -> None:
-        self.offset = 0
-
-    def advance(self, chunk: bytes) -> bytes:
-        """Go on by a chunk; return what of it the reader does not have."""
-        fresh = chunk[max(0, self._done - self.offset) :]
-        self.offset += len(chunk)
-        self._done += len(fresh)
-        return fresh
-
-
-class _RangeRefusedError(RegistryError):
-    """A part came that was not asked for; the next request is for the whole."""
-
-
 def _following(response: Response, url: str, what: str) -> str:
     """Return the address of the next page, or nothing."""
     link = _NEXT.search(response.headers.get("Link", ""))
@@ -409,33 +306,3 @@ def _promised(response: Response, what: str) -> Digest | None:
     except IntegrityError as exc:
         msg = f"{what}: Docker-Content-Digest: {exc.message}"
         raise IntegrityError(msg) from exc
-
-
-def _check_range(response: Response, start: int, blob: Descriptor, what: str) -> None:
-    """Refuse a part other than the one asked for, and a length other than the descriptor's."""
-    if response.status_code == 416:  # noqa: PLR2004 - HTTP's own number
-        msg = f"{what}: the registry cannot go on at byte {start}"
-        raise _RangeRefusedError(msg, temporary=True)
-    if response.status_code == 206:  # noqa: PLR2004 - HTTP's own number
-        said = response.headers.get("Content-Range", "")
-        match = _CONTENT_RANGE.match(said)
-        whole = str(blob.size)
-        fits = match and (match[1], match[2]) == (str(start), str(blob.size - 1))
-        if not start or not match or not fits or match[3] not in {whole, "*"}:
-            msg = f"{what}: asked for bytes {start}-, got {said[:100]!r}, refused"
-            raise _RangeRefusedError(msg, temporary=True)
-        return
-    length = answer.content_length(response)
-    if length is not None and length != blob.size:
-        msg = f"{what}: the registry has {length} bytes, its descriptor says {blob.size}"
-        raise IntegrityError(msg)
-
-
-def _too_short(
-    response: Response, what: str, left: int, blob: Descriptor
-) -> RegistryError | IntegrityError:
-    """Tell a body that ends properly, and is wrong, from one that may have been cut."""
-    if "Content-Length" in response.headers or "Transfer-Encoding" in response.headers:
-        msg = f"{what}: {left} bytes shorter than the {blob.size} of its descriptor"
-        return IntegrityError(msg)
-    return RegistryError(f"{what}: the answer broke off", temporary=True)

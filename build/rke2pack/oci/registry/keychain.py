@@ -24,9 +24,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from rke2pack import files, process
+from rke2pack import files, process, strictjson
 from rke2pack.errors import AuthError, ConfigError, IntegrityError
-from rke2pack.oci import strictjson
 from rke2pack.oci.reference import DOCKER_HUB
 
 DOCKER_HUB_KEY = f"https://index.{DOCKER_HUB}/v1/"

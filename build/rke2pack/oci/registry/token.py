@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from rke2pack import strictjson
 from rke2pack.errors import AuthError, IntegrityError, RegistryError
-from rke2pack.oci import strictjson
 from rke2pack.oci.registry import answer
 from rke2pack.oci.registry import challenge as challenges
 from rke2pack.oci.registry.challenge import Challenge
@@ -25,7 +25,6 @@ Scope = tuple[str, ...]
 _MAX_BYTES = 1024 * 1024
 _USUAL_SECONDS = 60.0
 _CLIENT = "rke2pack"
-_HINT = "log in with docker or skopeo, and check the repository's name"
 
 
 def pull(repository: str) -> Scope:
@@ -96,7 +95,7 @@ class Authenticator:
             if value is None or value == refused:
                 why = "refuses the credentials" if refused else "needs credentials"
                 msg = f"{self._host}: {why}"
-                raise AuthError(msg, hint=_HINT)
+                raise AuthError(msg, hint=answer.LOGIN)
             return value
         with self._lock_of(scope):
             known = self._tokens.get(scope)

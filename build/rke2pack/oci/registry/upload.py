@@ -16,7 +16,8 @@ from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryEr
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.registry import token, wire
 from rke2pack.oci.registry.answer import Response
-from rke2pack.oci.registry.client import PROGRESS, Registry
+from rke2pack.oci.registry.client import Registry
+from rke2pack.oci.registry.download import PROGRESS
 from rke2pack.oci.registry.stream import FileOrigin, Origin, Part, Stream
 from rke2pack.oci.registry.token import Scope
 

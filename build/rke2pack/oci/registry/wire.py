@@ -24,7 +24,7 @@ import urllib3
 
 from rke2pack.address import redact
 from rke2pack.errors import RegistryError
-from rke2pack.http import new_session
+from rke2pack.http import innermost, new_session
 from rke2pack.oci.registry import answer, heads, watch
 from rke2pack.oci.registry.answer import Response
 from rke2pack.oci.registry.certs import Trust
@@ -171,7 +171,7 @@ class Wire:
         try:
             self._send("GET", url, origin(url), {}, None, None, _PROBE).close()
         except requests.exceptions.SSLError as exc:
-            reason = answer.innermost(exc)
+            reason = innermost(exc)
             if isinstance(reason, ssl.SSLError) and reason.reason in _PLAIN_HTTP:
                 return False
             if isinstance(reason, ssl.SSLEOFError | ssl.SSLZeroReturnError):

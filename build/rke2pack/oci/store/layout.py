@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from rke2pack import files
+from rke2pack import filelock, files, strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, ToolError, ValidationError
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.model import Descriptor, Document
 from rke2pack.oci.store import partial as partials
 from rke2pack.oci.store.partial import Partial
@@ -36,7 +36,6 @@ MAX_INDEX_BYTES = 256 * 1024 * 1024
 _BLOBS = "blobs/sha256"
 _PARTIAL = "partial"
 _LOCK_FILE, _INDEX_LOCK = ".lock", ".index.lock"
-_PAUSE = 0.05
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _LONGEST_WAIT = 600.0
 
@@ -203,6 +202,16 @@ class Layout:
             new = [_entry(name, descriptor) for name, descriptor in names.items()]
             self._change(lambda old: [*(e for e in old if _name(e) not in names), *new])
 
+    def tag_new(self, names: Mapping[str, Descriptor]) -> None:
+        """Add names; those that the layout has by now stay as they are."""
+
+        def added(old: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            there = {_name(entry) for entry in old}
+            return [*old, *(_entry(name, d) for name, d in names.items() if name not in there)]
+
+        if names:
+            self._change(added)
+
     def untag(self, names: frozenset[str]) -> None:
         """Forget names; their blobs stay until ``cache gc``."""
         self._change(lambda old: [e for e in old if _name(e) not in names])
@@ -251,8 +260,8 @@ class Layout:
             while not _try_lock(handle.fileno(), kind):
                 if wait is None or time.monotonic() - started > _LONGEST_WAIT:
                     msg = f"{self.root}: another rke2pack is using this image store"
-                    raise ToolError(msg, hint="wait until it has finished, then run this again")
-                wait(_PAUSE)
+                    raise ToolError(msg, hint=filelock.HINT)
+                wait(filelock.PAUSE_SECONDS)
             yield
 
 

@@ -7,23 +7,21 @@ by the kernel); verified, the file gets its blob's name by rename.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from rke2pack import files
+from rke2pack import filelock, files
 from rke2pack.errors import IntegrityError
 from rke2pack.oci.model import Descriptor
 
 _CHUNK = 1024 * 1024
-_PAUSE = 0.05
 
 
 class Partial:
-    """The bytes of one blob so far; a `client.Sink`."""
+    """The bytes of one blob so far; a `download.Sink`."""
 
     def __init__(self, path: Path, handle: IO[bytes], blob: Descriptor) -> None:
         """Take up what ``handle`` holds; the caller has its lock."""
@@ -74,9 +72,10 @@ class Partial:
             self._path.replace(target)
 
     def discard(self) -> None:
-        """Remove the bytes from the disk."""
+        """Remove the bytes from the disk, unless that was done and another process begins anew."""
         with files.reported("remove", self._path):
-            self._path.unlink(missing_ok=True)
+            if filelock.leads_to(self._path, self._handle.fileno()):
+                self._path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -100,8 +99,8 @@ def opened(
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
         with handle:
-            if not _locked(handle, path):
-                wait(_PAUSE)
+            if not filelock.take(handle.fileno(), path):
+                wait(filelock.PAUSE_SECONDS)
                 continue
             if is_there():  # brought between the first look and the lock
                 path.unlink(missing_ok=True)
@@ -113,12 +112,3 @@ def opened(
                 partial.discard()
                 raise
             return
-
-
-def _locked(handle: IO[bytes], path: Path) -> bool:
-    """Take the lock; false where another has it, or the path leads to another file by now."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(handle.fileno()).st_ino == path.stat().st_ino
-    except (BlockingIOError, FileNotFoundError):
-        return False

@@ -26,12 +26,18 @@ def folder(cache_dir: Path, *, prefix: str) -> Iterator[Path]:
     with files.reported("write", cache_dir):
         cache_dir.mkdir(parents=True, exist_ok=True)
         for left in cache_dir.glob(f"{prefix}*"):
-            # One that is just being made has not been locked yet.
-            if left.stat().st_mtime < time.time() - _YOUNG_SECONDS:
-                with contextlib.suppress(ToolError), Layout(left).alone():
-                    rmtree(left)
+            # Another run may be removing it, too, or has it in use.
+            with contextlib.suppress(ToolError, FileNotFoundError):
+                _remove(left)
         root = Path(tempfile.mkdtemp(dir=cache_dir, prefix=prefix))
     try:
         yield root
     finally:
         rmtree(root, ignore_errors=True)
+
+
+def _remove(left: Path) -> None:
+    """Remove a folder unless it is in use, or young: one that is just being made has no lock."""
+    if left.stat().st_mtime < time.time() - _YOUNG_SECONDS:
+        with Layout(left).alone():
+            rmtree(left)

@@ -26,7 +26,8 @@ from rke2pack.oci.wish import Wish
 from rke2pack.progress import Meter, Position, Silence
 
 if TYPE_CHECKING:
-    from rke2pack.oci.registry.client import Registry, Sink
+    from rke2pack.oci.registry.client import Registry
+    from rke2pack.oci.registry.download import Sink
 
 Status = Literal["copied", "present", "planned", "failed"]
 
@@ -89,7 +90,7 @@ def _accept_any(_digest: Digest) -> None:
 
 
 class _Memory:
-    """A small blob in memory; a `client.Sink`."""
+    """A small blob in memory; a `download.Sink`."""
 
     def __init__(self) -> None:
         self.data = bytearray()

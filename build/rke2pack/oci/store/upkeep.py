@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -85,15 +87,15 @@ def verify(layout: Layout, *, is_dry_run: bool = False, jobs: int = 2) -> Verifi
                         path.unlink(missing_ok=True)
     damaged = tuple(Digest(path.name) for path in wrong if len(path.name) == 64)  # noqa: PLR2004 - sha256
     gone = frozenset(digest.hex for digest in damaged)
-    return Verified(
-        blobs=len(blobs),
-        bytes=sum(blobs.values()),
-        damaged=damaged,
-        incomplete=tuple(
+    # Names and what they need, without a gc between the two.
+    with contextlib.nullcontext() if is_dry_run else layout.in_use():
+        incomplete = tuple(
             entry.name or str(entry.descriptor.digest)
             for entry in layout.entries()
             if not _is_complete(layout, entry.descriptor, gone)
-        ),
+        )
+    return Verified(
+        blobs=len(blobs), bytes=sum(blobs.values()), damaged=damaged, incomplete=incomplete
     )
 
 
@@ -109,12 +111,14 @@ def gc(
 
     Files younger than ``hours`` (by ``now``, seconds since 1970) stay: a
     run that was interrupted may go on with them. Entries named in ``without``
-    do not count. Raises ToolError while another
-    process uses the layout, IntegrityError where a manifest is damaged.
+    are forgotten. Raises ToolError while another process uses the layout; then
+    nothing is. Raises IntegrityError where a manifest is damaged.
     """
     removed, size, young = 0, 0, 0
     with layout.alone():
         reached = reachable(layout, without=without)
+        if without and not is_dry_run:
+            layout.untag(without)
         idle = [
             each
             for each in _files(layout.path(Digest("0" * 64)).parent)
@@ -127,7 +131,7 @@ def gc(
                     young += 1
                     continue
                 if not is_dry_run:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
             removed, size = removed + 1, size + length
     return Collected(removed=removed, bytes=size, young=young)
 
@@ -196,5 +200,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield the files of a folder with their sizes, by name."""
     with files.reported("list", folder):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.is_file() and not path.is_symlink():
-                yield path, path.stat().st_size
+            with contextlib.suppress(FileNotFoundError):  # one on its way has its name by now
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    yield path, status.st_size

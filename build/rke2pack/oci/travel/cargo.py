@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
 from rke2pack.files import Cache
-from rke2pack.oci import media, model, strictjson
+from rke2pack.oci import media, model
 from rke2pack.oci.hashing import digest_of
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import tarball

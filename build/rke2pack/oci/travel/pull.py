@@ -1,22 +1,23 @@
 """Pull: a cache from a registry, every byte proven before it is used.
 
 Blobs are held against their digests. Frames are decoded and held against the
-layer that they are kept for: where they come from is not trusted.
+layer that they are kept for: where they come from is not trusted. Frames that
+another run has made meanwhile are never replaced: it may be copying them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
+import os
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rke2pack import files
+from rke2pack import files, strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
 from rke2pack.files import Cache
@@ -75,6 +76,18 @@ class Pull:
         received = sum(each.size for each in wanted)
         if self.is_dry_run:
             return self._told(manifest, received, names, frozenset(), 0)
+        try:
+            frames = self._brought(wanted)
+        finally:
+            for left in self.cache.folder.glob(f"frames/*/*{_unproven()}"):
+                left.unlink(missing_ok=True)
+        complete = {n for n, d in names.items() if upkeep.is_complete(self.layout, d)}
+        told = self._told(manifest, received, names, frozenset(complete), frames)
+        self.layout.tag_new({name: names[name] for name in told.names})
+        return told
+
+    def _brought(self, wanted: Iterable[Descriptor]) -> int:
+        """Fetch layers; return how many layers have frames then that had none."""
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="blob") as pool:
             futures = [pool.submit(self._fetch, each) for each in wanted]
             try:
@@ -83,11 +96,7 @@ class Pull:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-            frames = sum(pool.map(self._accept, sorted(self._notes)))
-        complete = {n for n, d in names.items() if upkeep.is_complete(self.layout, d)}
-        told = self._told(manifest, received, names, frozenset(complete), frames)
-        self.layout.tag({name: names[name] for name in told.names})
-        return told
+            return sum(pool.map(self._accept, sorted(self._notes)))
 
     def _told(
         self,
@@ -132,7 +141,7 @@ class Pull:
                 case cargo.BLOB:
                     self._to_store(layer)
                 case cargo.FRAMES:
-                    self._to_file(layer, self._frame_path(title))
+                    self._to_file(layer, self._unproven(title))
                 case _:
                     self._unpack(self._memory(layer, limit=cargo.MAX_BUNDLE))
             Position(advance).move(layer.size)
@@ -170,25 +179,28 @@ class Pull:
                 self.layout.put(data)
             elif frame is not None and frame["kind"] == "json":
                 self._notes[name] = data[:_MAX_NOTE]
-            elif frame is not None and not self._frame_path(name).is_file():
-                files.write(self._frame_path(name), data)
-            elif frame is None:
+            elif frame is not None:
+                files.write(self._unproven(name), data)
+            else:
                 msg = f"{self.reference}: {name[:100]!r} is no place in a cache"
                 raise IntegrityError(msg, hint=_HINT)
 
     def _accept(self, name: str) -> bool:
         """Make frames an entry of the cache, once they were decoded to the layer they are for."""
-        path, key = self._frame_path(name), name
-        if self.cache.get(key) is not None:
-            return False
-        if not path.is_file():
+        path, unproven = self._frame_path(name), self._unproven(name)
+        if not unproven.is_file():
             return False
         try:
-            _prove(path, self._notes[name], what=f"{self.reference}: {name}")
-        except IntegrityError:
-            path.unlink(missing_ok=True)
-            raise
-        self.cache.put(key, self._notes[name])
+            if self.cache.get(name) is not None:
+                return False
+            _prove(unproven, self._notes[name], what=f"{self.reference}: {name}", layer=path.stem)
+            if not _placed(unproven, path):
+                return False
+        except IntegrityError as exc:
+            raise IntegrityError(exc.message, hint=exc.hint or _HINT) from exc
+        finally:
+            unproven.unlink(missing_ok=True)
+        self.cache.put(name, self._notes[name])
         return True
 
     def _frame_path(self, name: str) -> Path:
@@ -196,6 +208,15 @@ class Pull:
             msg = f"{self.reference}: {name[:100]!r} is no place in a cache"
             raise IntegrityError(msg, hint=_HINT)
         return (self.cache.folder / name).with_suffix(".frames")
+
+    def _unproven(self, name: str) -> Path:
+        """Return where this process has frames until they are proven."""
+        return self._frame_path(name).with_suffix(_unproven())
+
+
+def _unproven() -> str:
+    """Return the ending of what this process has not proven yet."""
+    return f".{os.getpid()}.tmp"
 
 
 def _members(tar: bytes, *, what: str) -> Iterator[tuple[str, bytes]]:
@@ -213,13 +234,10 @@ def _members(tar: bytes, *, what: str) -> Iterator[tuple[str, bytes]]:
         raise IntegrityError(msg, hint=_HINT) from exc
 
 
-def _prove(path: Path, note: bytes, *, what: str) -> None:
-    """Raise IntegrityError unless frames decode to the layer in their name, and no longer."""
-    try:
-        raw_size = int(json.loads(note)["raw_size"])
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as exc:
-        msg = f"{what}: does not say how long its frames are"
-        raise IntegrityError(msg, hint=_HINT) from exc
+def _prove(path: Path, note: bytes, *, what: str, layer: str) -> None:
+    """Raise IntegrityError unless frames decode to ``layer``, a digest's hex, and no longer."""
+    said = strictjson.load_object(note, what=what, max_bytes=_MAX_NOTE)
+    raw_size = strictjson.number(said.get("raw_size"), what=f"{what}: raw_size")
     decode = coding.unzstd if path.parent.name.startswith("zstd-") else coding.gunzipped
     hashed, size = hashlib.sha256(), 0
     for chunk in decode(_chunks(path), what=what):
@@ -227,9 +245,21 @@ def _prove(path: Path, note: bytes, *, what: str) -> None:
         size += len(chunk)
         if size > raw_size:
             break
-    if size != raw_size or hashed.hexdigest() != path.stem:
+    if size != raw_size or hashed.hexdigest() != layer:
         msg = f"{what}: its frames are not the layer that they are kept for"
         raise IntegrityError(msg, hint=_HINT)
+
+
+def _placed(source: Path, target: Path) -> bool:
+    """Give frames their name; false where another run has made such frames meanwhile."""
+    with files.reported("write", target):
+        try:
+            target.hardlink_to(source)
+        except OSError:  # it is there, or there are no links in this file system
+            if target.exists():
+                return False
+            source.replace(target)
+    return True
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

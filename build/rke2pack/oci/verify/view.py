@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 from typing import Any, Final
 
+from rke2pack import strictjson
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError
-from rke2pack.oci import media, model, resolve, strictjson
+from rke2pack.oci import media, model, resolve
 from rke2pack.oci.intake import savedimage, tarstream
 from rke2pack.oci.model import Descriptor, Document, Index, Manifest
 from rke2pack.oci.pack import images as archive

@@ -12,6 +12,8 @@ import click
 from rke2pack.console import Console
 from rke2pack.files import Cache
 from rke2pack.lists.guard import Guard
+from rke2pack.manual import Manual
+from rke2pack.oci.pack import outfolder
 from rke2pack.oci.pack.framecache import FrameCache
 from rke2pack.oci.pack.recipes import Format, ProfileName
 from rke2pack.oci.store.layout import Layout
@@ -31,7 +33,7 @@ OUTPUT = "dist/artifacts"
 _KEPT_DAYS = 30.0
 
 
-@click.command("airgap", short_help="Make archives for nodes without a network.")
+@click.command("airgap", cls=Manual, short_help="Make archives for nodes without a network.")
 @image_options
 @store_option
 @click.option(
@@ -93,25 +95,26 @@ def command(
     )
     cache = Cache(settings.cache_dir)
     console.step(f"airgap: {len(planned.targets)} archives of {layout.root}, profile {profile}")
-    if part:
-        part.begin(request, console)
-    in_use = nullcontext() if settings.is_dry_run else layout.in_use()
-    with in_use, console.progress("airgap") as meter:
-        work = Work(
-            request=request,
-            console=console,
-            store=Store(layout=layout),
-            cache=cache,
-            guard=Guard.of(settings, allows_moved=allows_moved),
-            meter=meter,
-        )
-        for target in planned.targets:
-            work.build(target)
-    if not settings.is_dry_run:
-        _write_texts(work, planned)
-        FrameCache(cache=cache).prune(now=time.time(), days=_KEPT_DAYS)
-    if part:
-        part.end(work)
+    with nullcontext() if settings.is_dry_run else outfolder.writing(request.output):
+        if part:
+            part.begin(request, console)
+        in_use = nullcontext() if settings.is_dry_run else layout.in_use()
+        with in_use, console.progress("airgap") as meter:
+            work = Work(
+                request=request,
+                console=console,
+                store=Store(layout=layout),
+                cache=cache,
+                guard=Guard.of(settings, allows_moved=allows_moved),
+                meter=meter,
+            )
+            for target in planned.targets:
+                work.build(target)
+        if not settings.is_dry_run:
+            _write_texts(work, planned)
+            FrameCache(cache=cache).prune(now=time.time(), days=_KEPT_DAYS)
+        if part:
+            part.end(work)
     work.tell_sums()
     console.findings(work.all_findings)
     console.document({**work.document(), **(part.to_json() if part else {})})

@@ -105,11 +105,11 @@ class Work:
 
     def write_sums(self) -> None:
         """Write ``sha256sum-<arch>.txt``; lines of other files that are still there stay."""
-        found: dict[str, dict[str, Digest]] = {}
+        found: dict[str, list[Written]] = {}
         for each in self.products:
-            own = found.setdefault(each.architecture, {})
+            own = found.setdefault(each.architecture, [])
             if each.written is not None:
-                own[each.path.name] = each.written.digest
+                own.append(each.written)
         checksums.write(self.request.output, found)
 
     def tell_sums(self) -> None:

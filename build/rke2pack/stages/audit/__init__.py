@@ -6,6 +6,7 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.manual import Manual
 from rke2pack.options import chart_options
 from rke2pack.settings import Settings
 from rke2pack.stages.audit import history, state
@@ -14,7 +15,9 @@ from rke2pack.workspace import Workspace
 
 
 @click.command(
-    "audit", short_help="Compare the lists of a rancher/rke2 checkout with what its charts need."
+    "audit",
+    cls=Manual,
+    short_help="Compare the lists of a rancher/rke2 checkout with what its charts need.",
 )
 @chart_options
 @click.option(

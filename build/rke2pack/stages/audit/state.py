@@ -10,9 +10,6 @@ from rke2pack.console import Console
 from rke2pack.lists import audit as auditing
 from rke2pack.lists import needs
 from rke2pack.lists.audit import Gap
-from rke2pack.lists.needs import State
-from rke2pack.tree import scriptedit
-from rke2pack.tree.imagescript import PRIME
 from rke2pack.tree.rke2 import FILES, SCRIPT, Rke2Tree
 from rke2pack.validate import matrix
 from rke2pack.vcs.checkout import Checkout
@@ -50,14 +47,9 @@ class Audit:
 
 def audit(workspace: Workspace, tree: Rke2Tree, line: str) -> Audit:
     """Compare the lists of ``tree``, which may be another revision, with its charts."""
-    script = tree.sources.parse()
-    places = scriptedit.places(script)
+    places = tree.sources.places
     versions = {c.name: c.version for c in tree.versions.charts if not c.version.is_removed}
-    found = State.read(
-        script.editions,
-        lambda edition: workspace.builder(versions, is_prime=edition == PRIME, tree=tree),
-        versions,
-    )
+    found = workspace.needs(versions, tree=tree)
     homes = needs.homes((found,), versions, places, tree.components)
     needed = found.by_site(needs.sites(places), homes)
     unsure = needs.unsure(found, tree.components).values()
@@ -68,7 +60,7 @@ def audit(workspace: Workspace, tree: Rke2Tree, line: str) -> Audit:
         images=len({place.image for place in places}),
         gaps=auditing.gaps(places, needed, tree.components, unsure),
         unknown=found.unknown,
-        assumed=script.assumed,
+        assumed=tree.sources.parsed.assumed,
     )
 
 

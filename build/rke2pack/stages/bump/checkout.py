@@ -9,6 +9,7 @@ from rke2pack.finding import Finding
 from rke2pack.helm.version import ChartVersion
 from rke2pack.lists import audit, needs, rewrite
 from rke2pack.lists.needs import State
+from rke2pack.oci.reference import DOCKER_HUB
 from rke2pack.stages.bump.model import ImageChange, ListChange, Move
 from rke2pack.tree import scriptedit, windows
 from rke2pack.tree.imagescript import PRIME
@@ -63,7 +64,7 @@ def change(
             **dockerfile.files,
         },
         generated={},
-        images=tuple(_images(bump, tree.sources.with_texts(texts).places(), needed)),
+        images=tuple(_images(bump, tree.sources.with_texts(texts).places, needed)),
         findings=(
             *_of_moved(moves, bump.after),
             *open_ends,
@@ -79,18 +80,9 @@ def change(
 def _gather(
     workspace: Workspace, tree: Rke2Tree, moves: tuple[Move, ...], versions: Versions
 ) -> _Bump:
-    script = tree.sources.parse()
-    places = scriptedit.places(script)
+    places = tree.sources.places
     bundled = workspace.bundled()
-
-    def state(of: Versions) -> State:
-        return State.read(
-            script.editions,
-            lambda edition: workspace.builder(of, is_prime=edition == PRIME),
-            of,
-        )
-
-    before, after = state(bundled), state(versions)
+    before, after = (workspace.needs(of, tree=tree) for of in (bundled, versions))
     charts = dict.fromkeys((*bundled, *versions))
     return _Bump(
         places=places,
@@ -121,7 +113,7 @@ def _images(bump: _Bump, places: tuple[Place, ...], after: audit.Needed) -> Iter
 
 
 def _full(image: str) -> str:
-    return f"{needs.REGISTRY}/{image}"
+    return f"{DOCKER_HUB}/{image}"
 
 
 def _at(places: Iterable[Place], site: Site) -> tuple[str, ...]:
@@ -171,7 +163,7 @@ def _earlier(tree: Rke2Tree, bump: _Bump) -> Iterator[Finding]:
 
 
 def _assumed(sources: Sources) -> Iterator[Finding]:
-    for line in sources.parse().assumed:
+    for line in sources.parsed.assumed:
         yield Finding(
             severity="info",
             check="assumed-condition",

@@ -49,7 +49,7 @@ def run(
     Raises the first line's error with those of the others; then no branch is made.
     """
     workspace = Workspace(settings=settings)
-    checkout = Checkout(settings.tree)
+    checkout = Checkout(settings.tree, commits=not settings.is_dry_run)
     lines = matrix.in_full(workspace.any_tree, names)
     bases = {name: checkout.line(name) for name in lines}
     for name in lines:
@@ -152,6 +152,10 @@ def tell(console: Console, lines: tuple[Line, ...], *, is_dry_run: bool) -> None
             console.line(f"{line.name}: {finding}")
     if is_dry_run:
         console.line("dry run: no branch was made")
+        return
+    made = (line.branch.removesuffix(f"/{line.name}") for line in lines if line.commit)
+    for branch in dict.fromkeys(made):
+        console.line(f"next: rke2pack propose {branch} --repo OWNER/NAME")
 
 
 def _row(line: Line) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def touched(plan: Plan) -> list[Path]:
 
 def open_checkout(workspace: Workspace, plan: Plan, branch: str | None) -> Checkout:
     """Open the checkout and refuse what a commit could not do, before anything is written."""
-    checkout = Checkout(workspace.any_tree.root)
+    checkout = Checkout(workspace.any_tree.root, commits=True)
     checkout.refuse_local_changes(touched(plan))
     if branch is not None:
         checkout.refuse_branch(branch)

@@ -12,6 +12,7 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.errors import IntegrityError
+from rke2pack.manual import Manual
 from rke2pack.oci.store import upkeep
 from rke2pack.oci.store.layout import Layout
 from rke2pack.options import store_option, store_options
@@ -28,7 +29,7 @@ command.add_command(travel.push)
 command.add_command(travel.pull)
 
 
-@command.command("stats")
+@command.command("stats", cls=Manual)
 @store_options
 @store_option
 def stats(*, settings: Settings, console: Console, store: Path | None) -> None:
@@ -41,7 +42,7 @@ def stats(*, settings: Settings, console: Console, store: Path | None) -> None:
     console.document({"stats": asdict(found)})
 
 
-@command.command("verify")
+@command.command("verify", cls=Manual, short_help="Hash every blob again.")
 @store_options
 @store_option
 def verify(*, settings: Settings, console: Console, store: Path | None) -> None:
@@ -69,7 +70,7 @@ def verify(*, settings: Settings, console: Console, store: Path | None) -> None:
         raise IntegrityError(msg, hint="pull them again", details=found.incomplete)
 
 
-@command.command("gc")
+@command.command("gc", cls=Manual)
 @store_options
 @store_option
 @click.option(
@@ -100,10 +101,6 @@ def gc(
     layout = _opened(settings, store)
     names = [entry.name for entry in layout.entries()]
     forgotten = sorted(n for n in names if any(fnmatch.fnmatchcase(n, p) for p in patterns))
-    for name in forgotten:
-        console.line(f"forgotten  {name}")
-    if forgotten and not settings.is_dry_run:
-        layout.untag(frozenset(forgotten))
     found = upkeep.gc(
         layout,
         now=time.time(),
@@ -111,6 +108,8 @@ def gc(
         is_dry_run=settings.is_dry_run,
         without=frozenset(forgotten),
     )
+    for name in forgotten:
+        console.line(f"forgotten  {name}")
     console.line(f"{found.removed} files removed, {found.bytes} bytes; {found.young} are too young")
     console.document({"forgotten": forgotten, **asdict(found)})
 

@@ -11,6 +11,7 @@ import click
 from rke2pack.console import Console
 from rke2pack.errors import NotFoundError
 from rke2pack.files import Cache
+from rke2pack.manual import Manual
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.layout import Layout
 from rke2pack.options import store_option, travel_options
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rke2pack.oci.travel.pull import Received
 
 
-@click.command("push", short_help="Send the cache to a registry.")
+@click.command("push", cls=Manual, short_help="Send the cache to a registry.")
 @travel_options
 @registry_options
 @click.argument("place", metavar="REFERENCE")
@@ -73,7 +74,7 @@ def push(
     )
 
 
-@click.command("pull", short_help="Fetch a cache from a registry.")
+@click.command("pull", cls=Manual, short_help="Fetch a cache from a registry.")
 @travel_options
 @registry_options
 @click.argument("place", metavar="REFERENCE")

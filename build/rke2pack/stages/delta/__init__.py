@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
 from rke2pack.files import Cache
 from rke2pack.finding import Finding
+from rke2pack.manual import Manual
 from rke2pack.oci.intake.archivefile import ArchiveFile
-from rke2pack.oci.pack import delta
+from rke2pack.oci.pack import delta, outfolder
 from rke2pack.oci.pack.buildrecord import BuildRecord
 from rke2pack.oci.pack.delta import Base, DeltaMaker, Made
 from rke2pack.oci.pack.outfile import Written
@@ -38,7 +39,7 @@ _DAY = 86_400.0
 _ANY = click.Path(path_type=Path)
 
 
-@click.command("delta", short_help="Make an archive with only what changed.")
+@click.command("delta", cls=Manual, short_help="Make an archive with only what changed.")
 @store_options
 @click.argument("old", type=_ANY)
 @click.argument("new", type=_ANY)
@@ -79,8 +80,9 @@ def command(
     work = Work(console=console, maker=maker, is_dry_run=settings.is_dry_run)
     work.findings += alone
     console.step(f"delta: {len(found)} archives from {old} to {new}")
-    for pair in found:
-        work.make(pair)
+    with nullcontext() if settings.is_dry_run else outfolder.writing(output):
+        for pair in found:
+            work.make(pair)
     console.findings(work.findings)
     console.document(work.document())
     work.fail()
@@ -194,8 +196,9 @@ def _scratch(folder: Path) -> Iterator[Path]:
     with files.reported("write", folder):
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.iterdir():
-            if time.time() - left.stat().st_mtime > _DAY:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another run has just removed its own
+                if time.time() - left.stat().st_mtime > _DAY:
+                    shutil.rmtree(left, ignore_errors=True)
         name = tempfile.mkdtemp(dir=folder)
     try:
         yield Path(name)

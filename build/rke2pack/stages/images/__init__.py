@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from rke2pack import completion
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.lists.files import Difference
 from rke2pack.lists.lockdiff import Change
+from rke2pack.manual import Manual
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.layout import Layout
 from rke2pack.options import common_options
@@ -22,6 +24,7 @@ from rke2pack.workspace import Workspace
 
 @click.command(
     "images",
+    cls=Manual,
     short_help="Lists of images: regenerate, check, lock, and verify in their registries.",
 )
 @common_options
@@ -33,7 +36,10 @@ from rke2pack.workspace import Workspace
     help="Write nothing; fail when images.txt, or images.lock, is not what is needed.",
 )
 @click.option(
-    "--explain", metavar="REF", help="Tell why an image is needed: chart, variant, object, field."
+    "--explain",
+    metavar="REF",
+    help="Tell why an image is needed: chart, variant, object, field.",
+    shell_complete=completion.images,
 )
 @click.option(
     "--lock",
@@ -119,14 +125,15 @@ def command(
     layout = Layout(store or settings.store)
     images = Images(access=access, layout=layout, is_offline=settings.is_offline)
     if is_lock:
-        locking.run(
-            workspace,
-            console,
-            images,
-            jobs=jobs,
-            is_check=is_check,
-            left_out=None if is_for_all else left_out,
-        )
+        with contextlib.nullcontext() if is_check else workspace.locked():
+            locking.run(
+                workspace,
+                console,
+                images,
+                jobs=jobs,
+                is_check=is_check,
+                left_out=None if is_for_all else left_out,
+            )
     else:
         gate.run(workspace, console, images, jobs=jobs, report_file=report_file)
 
@@ -175,6 +182,7 @@ def _fail(
 ) -> None:
     """Raise what ``--check`` found; nothing happens where all is as it should be."""
     if differences:
+        workspace.refuse_change()
         both = "commit images.txt"
         if changes:
             both = "'rke2pack images --lock', and commit images.txt and images.lock"

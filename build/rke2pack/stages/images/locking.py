@@ -56,10 +56,11 @@ def run(
     is_check: bool,
     left_out: tuple[str, ...] | None,
 ) -> None:
-    """Ask for every image of images.txt, then write the lock, or with ``--check`` compare it.
+    """Ask for every image of images.txt, then write images.lock, or with ``--check`` compare it.
 
-    Images that a pattern of ``left_out`` names are not asked for and get no entry; without a
-    pattern those that the lock leaves out already, with None none.
+    Who lets it write holds the tree's lock. Images that a pattern of ``left_out`` names are
+    not asked for and get no entry; without a pattern those that images.lock leaves out
+    already, with None none.
     """
     settings = workspace.settings
     if settings.is_prime or settings.registry or settings.platforms:
@@ -130,8 +131,7 @@ def _written(
         return False
     if before == after:
         return False
-    with workspace.locked():
-        journal.apply(workspace.tree.root, {where: after.encode()})
+    journal.apply(workspace.tree.root, {where: after.encode()})
     return True
 
 

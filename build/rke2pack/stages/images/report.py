@@ -12,13 +12,14 @@ import click
 
 from rke2pack import files
 from rke2pack.console import Console
+from rke2pack.errors import in_line
 from rke2pack.finding import Status
 from rke2pack.oci.platform import Platform
-from rke2pack.oci.program import find as program
 from rke2pack.oci.reference import Reference
 
 _STATUSES: tuple[Status, ...] = ("passed", "failed", "manual")
 _ENDINGS = (".json", ".md")
+_LONGEST_DETAIL = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Examined:
 
     def __post_init__(self) -> None:
         """Keep of the detail what may be shown: names of an image may hold anything."""
-        object.__setattr__(self, "detail", program.plain(self.detail))
+        object.__setattr__(self, "detail", in_line(self.detail[:_LONGEST_DETAIL]))
 
     @property
     def subject(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from rke2pack.console import Console
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError
 from rke2pack.files import Cache
+from rke2pack.manual import Manual
+from rke2pack.oci.pack import outfolder
 from rke2pack.oci.pack.buildrecord import BuildRecord
 from rke2pack.oci.pack.outfile import Written
 from rke2pack.options import image_options
@@ -50,12 +53,14 @@ class Merge:
 
     def write(self) -> tuple[Written, ...]:
         """Bring the files, then write what concerns all archives; return every file."""
-        brought = place.bring(self.pieces, self.output)
-        place.clear((each.path.name for each in brought), self.output)
-        made = (*brought, *map(self._write_list, self.wanted.lists))
-        places = {each.path.name: each for each in made}
-        checksums.write(self.output, self._sums(places))
-        self._keep_records(places)
+        with outfolder.writing(self.output):
+            with place.claimed(self.pieces, self.output):
+                brought = place.bring(self.pieces, self.output)
+                place.clear((each.path.name for each in brought), self.output)
+            made = (*brought, *map(self._write_list, self.wanted.lists))
+            places = {each.path.name: each for each in made}
+            checksums.write(self.output, self._sums(places))
+            self._keep_records(places)
         return made
 
     def _write_list(self, names: Target) -> Written:
@@ -63,17 +68,17 @@ class Merge:
         files.write_changed(path, data)
         return Written(path=path, size=len(data), digest=Digest.of(data), mtime_ns=0)
 
-    def _sums(self, places: Mapping[str, Written]) -> Mapping[str, Mapping[str, Digest]]:
-        """Return architecture -> file name -> digest."""
+    def _sums(self, places: Mapping[str, Written]) -> Mapping[str, Iterable[Written]]:
+        """Return architecture -> files."""
         targets = (*self.wanted.targets, *self.wanted.lists)
         architectures = {target.name: target.platform.architecture for target in targets}
         owners = {f"{target.name}.txt": target.name for target in targets if target.has_list}
         for each in self.found:
             for packed in each.record.archives:
                 owners |= {made.name: packed.archive for made in packed.files}
-        sums: dict[str, dict[str, Digest]] = {}
+        sums: dict[str, list[Written]] = {}
         for name, written in places.items():
-            sums.setdefault(architectures[owners[name]], {})[name] = written.digest
+            sums.setdefault(architectures[owners[name]], []).append(written)
         return sums
 
     def _keep_records(self, places: Mapping[str, Written]) -> None:
@@ -87,7 +92,7 @@ class Merge:
             record.keep(places[made.name] for made in packed.files)
 
 
-@click.command("merge", short_help="Put together what the shards of airgap have made.")
+@click.command("merge", cls=Manual, short_help="Put together what the shards of airgap have made.")
 @image_options
 @click.argument(
     "folders",
@@ -117,15 +122,18 @@ def command(
     command that makes it again. Every file is hashed before any gets its name.
     """
     wanted = archives.find(Workspace(settings=settings), bundles)
-    found = gather.find(folders)
-    gather.agree(found)
-    count = found[0].record.shard.count
-    plan = plans.by_archive(settings, count, wanted.targets)
-    _check_plan(found[0], plan)
-    gather.complete(found, plan, options=_options(settings, bundles))
-    for each in found:
-        names = frozenset(plan.share(each.record.shard).names)
-        gather.fits(each, wanted.targets, names)
+    with ExitStack() as stack:
+        for folder in gather.places(folders):
+            stack.enter_context(outfolder.reading(folder))
+        found = gather.find(folders)
+        gather.agree(found)
+        count = found[0].record.shard.count
+        plan = plans.by_archive(settings, count, wanted.targets)
+        _check_plan(found[0], plan)
+        gather.complete(found, plan, options=_options(settings, bundles))
+        for each in found:
+            names = frozenset(plan.share(each.record.shard).names)
+            gather.fits(each, wanted.targets, names)
     merge = Merge(
         settings=settings, found=found, wanted=wanted, output=output or settings.tree / OUTPUT
     )

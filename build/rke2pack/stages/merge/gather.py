@@ -28,6 +28,12 @@ class Found:
     record: Record
 
 
+def places(folders: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the folders in which records are looked for."""
+    every = (place for folder in folders for place in (folder, *folder.glob("*/")))
+    return tuple(dict.fromkeys(every))
+
+
 def find(folders: Iterable[Path]) -> tuple[Found, ...]:
     """Read the records in folders, or in folders of theirs; raises ConfigError, IntegrityError."""
     places: dict[Path, None] = {}

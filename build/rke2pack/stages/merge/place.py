@@ -17,6 +17,7 @@ from pathlib import Path
 from rke2pack import files
 from rke2pack.errors import IntegrityError
 from rke2pack.oci.hashing import digest_of
+from rke2pack.oci.pack import outfile
 from rke2pack.oci.pack.outfile import Written
 from rke2pack.shards.record import Made
 
@@ -55,6 +56,16 @@ def verify(piece: Piece, path: Path | None = None) -> None:
     if digest != piece.made.digest:
         msg = f"{piece.path}: content is {digest}, the record says {piece.made.digest}"
         raise IntegrityError(msg, hint=_HINT)
+
+
+@contextlib.contextmanager
+def claimed(pieces: Iterable[Piece], folder: Path) -> Iterator[None]:
+    """Keep others from writing these archives; raises ToolError where one is just written."""
+    wholes = {folder / _whole(each.made.name) for each in pieces}
+    with contextlib.ExitStack() as stack:
+        for path in sorted(wholes):
+            stack.enter_context(outfile.claimed(path))
+        yield
 
 
 def bring(pieces: Iterable[Piece], folder: Path) -> tuple[Written, ...]:
@@ -109,9 +120,13 @@ def _finish(piece: Piece, place: Path, folder: Path) -> Written:
 def clear(names: Iterable[str], folder: Path) -> None:
     """Remove what another run has left of an archive: the whole beside parts, or parts too many."""
     wanted = set(names)
-    wholes = {name.rpartition(".part")[0] or name for name in wanted}
-    for whole in sorted(wholes):
+    for whole in sorted(set(map(_whole, wanted))):
         with files.reported("remove", folder / whole):
             for path in (folder / whole, *folder.glob(f"{whole}.part[0-9][0-9]")):
                 if path.name not in wanted:
                     path.unlink(missing_ok=True)
+
+
+def _whole(name: str) -> str:
+    """Return the name of the archive that a file is, or is a part of."""
+    return name.rpartition(".part")[0] or name

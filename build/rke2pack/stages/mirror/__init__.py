@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from rke2pack import files, wishes
+from rke2pack import completion, files, wishes
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.lists.guard import Guard
+from rke2pack.manual import Manual
 from rke2pack.oci.mirror import plan, prune
 from rke2pack.oci.mirror.names import Rules
 from rke2pack.oci.mirror.prune import Pruner, Removal
@@ -117,11 +118,11 @@ def _archives(given: Path) -> tuple[Path, ...]:
     return tuple(archive.path for archive in releasefolder.archives(given))
 
 
-@click.command("mirror", short_help="Copy images into another registry, digests kept.")
+@click.command("mirror", cls=Manual, short_help="Copy images into another registry, digests kept.")
 @image_options
 @registry_options
 @click.argument("target", metavar="TARGET")
-@click.argument("references", nargs=-1, metavar="[IMAGE]...")
+@click.argument("references", nargs=-1, metavar="[IMAGE]...", shell_complete=completion.images)
 @click.option("--from-store", "reads_store", is_flag=True, help="Read the image store alone.")
 @click.option(
     "--from-archive",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from rke2pack import files
+from rke2pack import completion, files
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
+from rke2pack.manual import Manual
 from rke2pack.options import image_options
 from rke2pack.progress import as_size
 from rke2pack.settings import Settings
@@ -19,9 +20,9 @@ from rke2pack.shards.plan import Plan
 from rke2pack.shards.shard import MAX_COUNT
 
 
-@click.command("plan", short_help="Split the work into shards, for a matrix of jobs.")
+@click.command("plan", cls=Manual, short_help="Split the work into shards, for a matrix of jobs.")
 @image_options
-@click.argument("references", nargs=-1, metavar="[IMAGE]...")
+@click.argument("references", nargs=-1, metavar="[IMAGE]...", shell_complete=completion.images)
 @click.option(
     "--shards",
     "count",

@@ -13,6 +13,7 @@ from rke2pack import files
 from rke2pack.address import hidden
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
+from rke2pack.manual import Manual
 from rke2pack.options import current_app, github_token, local_options
 from rke2pack.settings import Settings
 from rke2pack.vcs.checkout import Branch, Checkout
@@ -38,7 +39,9 @@ class Proposal:
         }
 
 
-@click.command("propose", short_help="Push branches of bump --lines and open pull requests.")
+@click.command(
+    "propose", cls=Manual, short_help="Push branches of bump --lines and open pull requests."
+)
 @local_options
 @click.argument("branches", nargs=-1, required=True, metavar="BRANCH...")
 @click.option("--remote", default="origin", show_default=True, help="Where to push.")
@@ -124,7 +127,7 @@ def _open(
     proposals: list[Proposal],
     head_owner: str | None,
 ) -> dict[str, str]:
-    from rke2pack.github import API, GitHub  # noqa: PLC0415 - requests is slow to import
+    from rke2pack.github.client import API, GitHub  # noqa: PLC0415 - requests is slow to import
     from rke2pack.http import new_session  # noqa: PLC0415
 
     repository, api, token = target

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from rke2pack import wishes
+from rke2pack import completion, wishes
 from rke2pack.console import Console
 from rke2pack.lists.guard import Guard
+from rke2pack.manual import Manual
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.layout import Layout
@@ -96,10 +97,10 @@ class Pull:
         return self.settings.is_dry_run or self.settings.is_offline
 
 
-@click.command("pull", short_help="Bring images into the image store, verified.")
+@click.command("pull", cls=Manual, short_help="Bring images into the image store, verified.")
 @image_options
 @registry_options
-@click.argument("references", nargs=-1, metavar="[IMAGE]...")
+@click.argument("references", nargs=-1, metavar="[IMAGE]...", shell_complete=completion.images)
 @store_option
 @click.option(
     "--all-platforms",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
+from rke2pack.manual import Manual
+from rke2pack.oci.pack import outfolder
 from rke2pack.options import current_app, github_token, image_options
 from rke2pack.release.uploadplan import UploadPlan, Wanted
 from rke2pack.settings import Settings
@@ -20,7 +23,9 @@ from rke2pack.stages.release.work import Request, Work, plan_path
 from rke2pack.workspace import Workspace
 
 
-@click.command("release", short_help="Put a release into one folder, signed; and publish it.")
+@click.command(
+    "release", cls=Manual, short_help="Put a release into one folder, signed; and publish it."
+)
 @image_options
 @click.argument("tag")
 @release_options
@@ -46,29 +51,32 @@ def command(
     request = _request(settings.tree, content, signing, environment)
     target = _target(publishing, environment) if publishing.is_published else None
     console.step(f"release: {tag}, of {source.moment:%Y-%m-%d %H:%M:%S} UTC, in {request.output}")
-    released = Work(
+    work = Work(
         workspace=workspace,
         request=request,
         source=source,
         origin=sources.origin(source, environment, content.builder),
         console=console,
-    ).release()
-    plan_file = None if settings.is_dry_run else plan_path(request.output)
-    plan = UploadPlan(tag=tag, assets=released.assets, path=plan_file)
-    plan.write()
-    for asset in plan.assets:
-        console.line(f"{asset.name:<48} {asset.size:>12}  {asset.digest}")
-    console.findings(released.findings)
-    address = None
-    if target is not None:
-        wanted = Wanted(
-            name=tag,
-            body=notes.shortened(released.notes),
-            commit=source.commit,
-            is_prerelease=publishing.is_prerelease,
-            stays_draft=publishing.stays_draft,
-        )
-        address = _publish(target, plan, wanted, settings, console)
+    )
+    with nullcontext() if settings.is_dry_run else work.folder.alone():
+        with outfolder.reading(request.artifacts):
+            released = work.release()
+        plan_file = None if settings.is_dry_run else plan_path(request.output)
+        plan = UploadPlan(tag=tag, assets=released.assets, path=plan_file)
+        plan.write()
+        for asset in plan.assets:
+            console.line(f"{asset.name:<48} {asset.size:>12}  {asset.digest}")
+        console.findings(released.findings)
+        address = None
+        if target is not None:
+            wanted = Wanted(
+                name=tag,
+                body=notes.shortened(released.notes),
+                commit=source.commit,
+                is_prerelease=publishing.is_prerelease,
+                stays_draft=publishing.stays_draft,
+            )
+            address = _publish(target, plan, wanted, settings, console)
     console.document(
         {
             **plan.to_json(),
@@ -103,7 +111,7 @@ def _request(
 
 def _target(publishing: Publishing, environment: Mapping[str, str]) -> tuple[str, str, str]:
     """Return repository, API and token; raises ConfigError where one is not told."""
-    from rke2pack.github import API  # noqa: PLC0415 - requests is slow to import
+    from rke2pack.github.client import API  # noqa: PLC0415 - requests is slow to import
 
     repository = publishing.repo or environment.get("GITHUB_REPOSITORY", "")
     if not repository:
@@ -120,7 +128,7 @@ def _publish(
     settings: Settings,
     console: Console,
 ) -> str:
-    from rke2pack.github import GitHub  # noqa: PLC0415 - requests is slow to import
+    from rke2pack.github.client import GitHub  # noqa: PLC0415 - requests is slow to import
     from rke2pack.http import new_session  # noqa: PLC0415
     from rke2pack.release.publish import Publisher  # noqa: PLC0415
 

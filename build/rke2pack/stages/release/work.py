@@ -82,10 +82,17 @@ class Work:
     origin: Origin
     console: Console
 
+    @property
+    def folder(self) -> Folder:
+        """The release's folder."""
+        digests = Digests(cache=Cache(self.workspace.settings.cache_dir))
+        output = self.request.output
+        return Folder(path=output, plan=plan_path(output), digests=digests)
+
     def release(self) -> Released:
         """Make the release's folder; raises ReleaseError where something does not belong."""
         bundled = self._bundled()
-        digests = Digests(cache=Cache(self.workspace.settings.cache_dir))
+        digests = self.folder.digests
         planned = archives.find(self.workspace, self.request.bundles)
         collector = Collector(
             artifacts=self.request.artifacts, charts=self.request.charts, digests=digests
@@ -195,8 +202,7 @@ class Work:
     def _write(
         self, assets: tuple[Asset, ...], made: list[Made], statement: Made
     ) -> tuple[Asset, ...]:
-        output = self.request.output
-        folder = Folder(path=output, plan=plan_path(output))
+        output, folder = self.request.output, self.folder
         signed = [*self.request.signers]
         left = folder.check([*(a.name for a in assets), *(m.name for m in made), *signed])
         is_dry_run = self.workspace.settings.is_dry_run

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rke2pack import files
 from rke2pack.console import Console
+from rke2pack.manual import Manual
 from rke2pack.options import validate_options
-from rke2pack.page.release import PageData
 from rke2pack.page.validation import FILE
 from rke2pack.progress import as_size
 from rke2pack.settings import Settings
-from rke2pack.stages.report import html
-from rke2pack.stages.report.gather import Asked, gather
-from rke2pack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rke2pack.page.release import PageData
 
 OUTPUT = "dist/report.html"
 ARTIFACTS = "dist/artifacts"
@@ -23,7 +24,9 @@ MAX_BYTES = 1_000_000
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("report", short_help="One HTML page to look at: sizes, images, changes, checks.")
+@click.command(
+    "report", cls=Manual, short_help="One HTML page to look at: sizes, images, changes, checks."
+)
 @validate_options
 @click.option(
     "-o",
@@ -78,6 +81,12 @@ def command(
     results of validate, and how sizes grew. What is not there yet is named on
     the page, with the command that makes it. Same inputs, same bytes.
     """
+    # Slow to import, and not for a help or a completion.
+    from rke2pack.page import history as histories  # noqa: PLC0415
+    from rke2pack.stages.report import html  # noqa: PLC0415
+    from rke2pack.stages.report.gather import Asked, gather  # noqa: PLC0415
+    from rke2pack.workspace import Workspace  # noqa: PLC0415
+
     workspace = Workspace(settings=settings)
     asked = Asked(
         artifacts=artifacts or settings.tree / ARTIFACTS,
@@ -95,7 +104,7 @@ def command(
     if not settings.is_dry_run:
         files.write_changed(path, page)
         if history is not None and data.history is not None:
-            files.write_changed(history, str(data.history).encode())
+            histories.add(history, data.history, name=data.release)
     console.document(data.to_json())
 
 

@@ -11,6 +11,7 @@ import click
 
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
+from rke2pack.manual import Manual
 from rke2pack.oci.server import RegistryServer
 from rke2pack.options import server_options
 from rke2pack.serving import htpasswd, tls
@@ -43,7 +44,7 @@ class Door:
         return Server(self.listen, guarded, tls=self.tls, limits=limits, tell=console.detail)
 
 
-@click.command("serve", short_help="Serve images and charts, read-only.")
+@click.command("serve", cls=Manual, short_help="Serve images and charts, read-only.")
 @server_options
 @click.argument(
     "archives",
@@ -130,11 +131,14 @@ def _serve(site: Site, door: Door, console: Console) -> None:
     try:
         server = door.server(site, console)
         server.start()
-        _announce(site, server, console)
-        got = signal.sigwait(_SIGNALS)
+        try:
+            _announce(site, server, console)
+            got = signal.Signals(signal.sigwait(_SIGNALS))
+        except KeyboardInterrupt as exc:  # a thread of the lab was given the signal
+            got = getattr(exc, "number", signal.SIGINT)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    console.step(f"serve: {signal.Signals(got).name}, finishing what is under way")
+    console.step(f"serve: {got.name}, finishing what is under way")
     if not server.stop(seconds=GRACE_SECONDS):
         console.line(f"answers cut off that took longer than {GRACE_SECONDS:.0f} s")
 
@@ -144,6 +148,8 @@ def _announce(site: Site, server: Server, console: Console) -> None:
     tags = sum(len(each.tags) for each in catalog.repositories.values())
     has_charts = site.shelf is not None
     console.step(f"serve: {tags} images of {site.registry.layout.root} at {server.url}")
+    if not tags:
+        console.line("no image yet: 'rke2pack pull' fills the store; or name archives to serve")
     for name in catalog.unnamed:
         console.line(f"left out  {name}: a registry has no place for this name")
     if site.shelf is not None:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from rke2pack import completion
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
+from rke2pack.manual import Manual
 from rke2pack.options import validate_options
 from rke2pack.settings import Settings
-from rke2pack.stages.validate import asked as asking
-from rke2pack.stages.validate import importwish, kindwish, levels, output
-from rke2pack.stages.validate.asked import Asked
+from rke2pack.stages.validate import importwish, kindwish, levels
 from rke2pack.stages.validate.importwish import Importing
 from rke2pack.stages.validate.kindwish import KindWish
-from rke2pack.validate.allow import AllowList
-from rke2pack.validate.report import Report
-from rke2pack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rke2pack.stages.validate.asked import Asked
+    from rke2pack.validate.report import Report
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("validate", short_help="Check the bundled charts against the support matrix.")
+@click.command(
+    "validate", cls=Manual, short_help="Check the bundled charts against the support matrix."
+)
 @validate_options
 @importwish.import_options
 @kindwish.kind_options
@@ -34,12 +38,24 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="static needs neither docker nor a cluster; import tries archives in runtimes, kind "
     "charts in clusters.",
 )
-@click.option("--row", "rows", multiple=True, metavar="NAME", help="Only this row (repeatable).")
+@click.option(
+    "--row",
+    "rows",
+    multiple=True,
+    metavar="NAME",
+    help="Only this row (repeatable).",
+    shell_complete=completion.rows,
+)
 @click.option(
     "--matrix", "matrix_file", type=_FILE, help="Further rows, in the form of support-matrix.yaml."
 )
 @click.option(
-    "--chart", "charts", multiple=True, metavar="NAME", help="Only this chart (repeatable)."
+    "--chart",
+    "charts",
+    multiple=True,
+    metavar="NAME",
+    help="Only this chart (repeatable).",
+    shell_complete=completion.charts,
 )
 @click.option(
     "--from",
@@ -72,7 +88,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help=f"Folder for report.json, .md and .xml.  [default: {output.FOLDER} in the tree]",
+    help=f"Folder for report.json, .md and .xml.  [default: {levels.FOLDER} in the tree]",
 )
 def command(
     *,
@@ -103,10 +119,15 @@ def command(
     With --level kind, each row gets a cluster of its Kubernetes version that can pull
     nothing. The archives go in, and each chart is installed from them, upgraded and removed.
     """
+    # Slow to import, and not for a help or a completion.
+    from rke2pack.stages.validate import asked as asking  # noqa: PLC0415
+    from rke2pack.validate.allow import AllowList  # noqa: PLC0415
+    from rke2pack.workspace import Workspace  # noqa: PLC0415
+
     levels.check(level, _given())
     workspace = Workspace(settings=settings)
     has_rows = level not in levels.ROWLESS
-    asked = Asked(
+    asked = asking.Asked(
         workspace=workspace,
         rows=asking.read_rows(workspace, rows, matrix_file) if has_rows else (),
         allow=asking.read_allow(workspace) if has_rows else AllowList(),
@@ -124,10 +145,12 @@ def command(
     on = f" on {', '.join(row.name for row in asked.rows)}" if asked.rows else ""
     console.step(f"validate: level {level}{on}")
     report = levels.run(level, asked)
-    _tell(console, report, asked, folder=output or settings.tree / _FOLDER)
+    _tell(console, report, asked, folder=output or settings.tree / levels.FOLDER)
 
 
 def _tell(console: Console, report: Report, asked: Asked, *, folder: Path) -> None:
+    from rke2pack.stages.validate import output  # noqa: PLC0415 - slow to import
+
     for line in output.table(report):
         console.line(line)
     for each in report.explained:
@@ -168,6 +191,3 @@ def _pair(text: str) -> tuple[str, str]:
         msg = f"--old {text!r}: expected CHART=VERSION"
         raise ConfigError(msg, hint="write it as harvester-cloud-provider=0.2.900")
     return name, version
-
-
-_FOLDER = output.FOLDER  # the option of the same name hides the module in the command

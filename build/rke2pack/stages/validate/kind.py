@@ -12,7 +12,7 @@ from rke2pack.oci.intake import releasefolder
 from rke2pack.oci.intake.archivefile import ArchiveFile
 from rke2pack.stages.validate.asked import Asked
 from rke2pack.stages.validate.importwish import OUTPUT
-from rke2pack.stages.validate.output import FOLDER
+from rke2pack.stages.validate.levels import FOLDER
 from rke2pack.validate.kind import expect, release
 from rke2pack.validate.kind.checks import CHECKS
 from rke2pack.validate.kind.expect import Expectation, Expectations

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from rke2pack.errors import ConfigError
 from rke2pack.stages.validate import importwish, kindwish
-from rke2pack.stages.validate.asked import Asked
-from rke2pack.validate.report import Report
+
+if TYPE_CHECKING:
+    from rke2pack.stages.validate.asked import Asked
+    from rke2pack.validate.report import Report
 
 DEFAULT = "static"
+FOLDER = "dist/validate"
 LEVELS: Mapping[str, str] = {
     "static": "rke2pack.stages.validate.static",
     "import": "rke2pack.stages.validate.importing",

@@ -15,7 +15,6 @@ from rke2pack.finding import Result
 from rke2pack.validate.matrix import Row
 from rke2pack.validate.report import Report
 
-FOLDER = "dist/validate"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,10 @@ from rke2pack.finding import Finding, Result
 from rke2pack.lists import lock as locks
 from rke2pack.lists import lockedarchive
 from rke2pack.lists.lock import Lock
+from rke2pack.manual import Manual
 from rke2pack.oci.intake import releasefolder
 from rke2pack.oci.intake.archivefile import ArchiveFile
+from rke2pack.oci.pack import outfolder
 from rke2pack.oci.verify import checks as verifyarchive
 from rke2pack.oci.verify import nodeimport
 from rke2pack.oci.verify import scan as scans
@@ -38,9 +40,12 @@ from rke2pack.stages.verify.attested import Attestation, Trust
 _FILE = click.Path(path_type=Path)
 _AT_A_TIME = 2
 INTEGRITY = verifyarchive.INTEGRITY | attested.CHECKS
+_UNASKED = ("skipped", "signature")
 
 
-@click.command("verify", short_help="Prove archives and release folders from their own bytes.")
+@click.command(
+    "verify", cls=Manual, short_help="Prove archives and release folders from their own bytes."
+)
 @talk_options
 @click.argument("given", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 @click.option(
@@ -118,13 +123,16 @@ def command(
         lock=_read_lock(lock, settings.registry),
         trust=Trust.read(keys, identity, issuer, trusted_root),
     )
-    for base in bases:
-        work.add_base(base)
-    for path in given:
-        work.verify(path)
-    console.findings(work.findings)
-    console.document(work.document())
-    work.fail()
+    with ExitStack() as stack:
+        for folder in {path if path.is_dir() else path.parent for path in (*bases, *given)}:
+            stack.enter_context(outfolder.reading(folder))
+        for base in bases:
+            work.add_base(base)
+        for path in given:
+            work.verify(path)
+        console.findings(work.findings)
+        console.document(work.document())
+        work.fail()
 
 
 def _read_lock(path: Path | None, registry: str | None) -> Lock | None:
@@ -232,7 +240,9 @@ class Work:
         state = ", ".join(f"{count[status]} {status}" for status in sorted(count))
         self.console.line(f"{title:<48} {state}")
         for each in found:
-            tell = self.console.line if each.status == "failed" else self.console.detail
+            # That nobody was asked who signed it is no detail.
+            is_told = each.status == "failed" or (each.status, each.check) == _UNASKED
+            tell = self.console.line if is_told else self.console.detail
             subject = f" {each.subject}:" if each.subject != title else ""
             tell(f"  {each.status:<8} {each.check:<12}{subject} {each.detail}")
         for image in self.imports:
