@@ -178,16 +178,21 @@ def run(arguments: list[str]) -> int:
         _console(context, arguments, app).error(exc)
         return exc.exit_code
     except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug, shown whole
-        import traceback  # noqa: PLC0415 - not for what goes well
-
-        sys.stderr.write(hidden(traceback.format_exc()))
-        sys.stderr.write(
-            "error: this is a bug in rke2pack; please report it with the lines above\n"
-        )
-        said = hidden(f"{type(exc).__name__}: {exc}")
-        _console(context, arguments, app).failure("Bug", EXIT_BUG, said)
-        return EXIT_BUG
+        return _unforeseen(_console(context, arguments, app), exc)
     return 0
+
+
+def _unforeseen(console: Console, exc: Exception) -> int:
+    """Tell of a bug; called where the exception is handled."""
+    # Up to Python 3.11 what ends a run while a class is made comes as a RuntimeError.
+    if isinstance(exc.__cause__, KeyboardInterrupt):
+        return _interrupted(console, exc.__cause__)
+    import traceback  # noqa: PLC0415 - not for what goes well
+
+    sys.stderr.write(hidden(traceback.format_exc()))
+    sys.stderr.write("error: this is a bug in rke2pack; please report it with the lines above\n")
+    console.failure("Bug", EXIT_BUG, hidden(f"{type(exc).__name__}: {exc}"))
+    return EXIT_BUG
 
 
 def _interrupted(console: Console, exc: BaseException) -> int:
