@@ -43,6 +43,8 @@ WORDS = {
     "lab": "Everything on this machine with no network: embedded chart repository, small charts.",
 }
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+# Slow tests stand together: who has done the quick ones takes over some of them.
+PYTEST = ("pytest", "-n", "2", "--dist", "worksteal")
 UV = "uv==0.13.9"
 LOCKS = {
     "runtime": ("pyproject.toml", "requirements/build.in"),
@@ -117,14 +119,14 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests with coverage, or what the arguments name: nox -s tests -- tests/unit."""
     install(session, "tests", "helm")
-    session.run("pytest", "-n", "2", *(session.posargs or ("--cov", "--cov-report=term")))
+    session.run(*PYTEST, *(session.posargs or ("--cov", "--cov-report=term")))
 
 
 @nox.session(default=False)
 def integration(session: nox.Session) -> None:
     """Run the tests with real programs; prints which of them read what (docs/compatibility.md)."""
     install(session, "tests", "helm")
-    session.run("pytest", "-n", "2", *(session.posargs or ("tests/integration",)))
+    session.run(*PYTEST, *(session.posargs or ("tests/integration",)))
 
 
 @nox.session(venv_backend="none", default=False)
