@@ -41,7 +41,10 @@ def take(descriptor: int, path: Path, *, is_shared: bool = False) -> bool:
 def is_held(path: Path) -> bool:
     """Whether anyone holds a file; false where it is not there or cannot be asked."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        try:  # over NFS only what may be written can be locked alone
+            descriptor = os.open(path, os.O_RDWR)
+        except OSError:
+            descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -88,27 +88,14 @@ def recover(root: Path, *, wait: Callable[[float], None] = time.sleep) -> tuple[
     Takes the lock only where there is something to do. Where a process is just writing,
     waits for its end, about ten seconds long, and then raises ToolError as `locked` does.
     """
-    journal, pauses = root / FOLDER / "journal", _PAUSES
-    while journal.is_dir() and _is_held(root) and pauses:
+    journal, lock, pauses = root / FOLDER / "journal", root / FOLDER / "lock", _PAUSES
+    while journal.is_dir() and filelock.is_held(lock) and pauses:
         pauses -= 1
         wait(filelock.PAUSE_SECONDS)
     if not journal.is_dir():
         return ()
     with locked(root) as finished:
         return finished
-
-
-def _is_held(root: Path) -> bool:
-    """Whether the tree's lock is taken; false where that cannot be asked."""
-    path = root / FOLDER / "lock"
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return not filelock.take(descriptor, path)
-    finally:
-        os.close(descriptor)
 
 
 def _settle(root: Path) -> tuple[Path, ...]:

@@ -120,12 +120,18 @@ def test_different_archives_under_one_name(
             assert bytes_below(out) == expected[options]
 
 
-@pytest.mark.parametrize("options", [(), ("--profile", "fast"), ("--max-size", "2kB")])
-def test_merge_beside_airgap(yard: Yard, chance: random.Random, options: tuple[str, ...]) -> None:
-    expected, mine = alone_makes(yard), alone_makes(yard, *options)
+def two_shards(yard: Yard) -> Path:
+    """Return the folder of two shards, made once."""
     folder = yard.root / "of-2"
     if not folder.is_dir():
         yard.shards(2)
+    return folder
+
+
+@pytest.mark.parametrize("options", [(), ("--profile", "fast"), ("--max-size", "2kB")])
+def test_merge_beside_airgap(yard: Yard, chance: random.Random, options: tuple[str, ...]) -> None:
+    expected, mine = alone_makes(yard), alone_makes(yard, *options)
+    folder = two_shards(yard)
     for _ in range(ROUNDS):
         out = new_folder(yard)
         merge = call(yard, "merge", folder, "--output", out)
@@ -141,9 +147,7 @@ def test_merge_beside_airgap(yard: Yard, chance: random.Random, options: tuple[s
 
 def test_merge_beside_merge(yard: Yard, chance: random.Random) -> None:
     expected = alone_makes(yard)
-    folder = yard.root / "of-2"
-    if not folder.is_dir():
-        yard.shards(2)
+    folder = two_shards(yard)
     for _ in range(ROUNDS):
         out = new_folder(yard)
         again(race([call(yard, "merge", folder, "--output", out)] * 3, chance))
@@ -152,9 +156,7 @@ def test_merge_beside_merge(yard: Yard, chance: random.Random) -> None:
 
 def test_merge_beside_a_shard_that_is_made_anew(yard: Yard, chance: random.Random) -> None:
     expected = alone_makes(yard)
-    folder = yard.root / "of-2"
-    if not folder.is_dir():
-        yard.shards(2)
+    folder = two_shards(yard)
     shard = call(yard, "airgap", "--shard", "1/2", "--output", folder / "1")
     for _ in range(ROUNDS):
         out = new_folder(yard)

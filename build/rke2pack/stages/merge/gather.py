@@ -36,18 +36,18 @@ def places(folders: Iterable[Path]) -> tuple[Path, ...]:
 
 def find(folders: Iterable[Path]) -> tuple[Found, ...]:
     """Read the records in folders, or in folders of theirs; raises ConfigError, IntegrityError."""
-    places: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for folder in folders:
         if not folder.is_dir():
             msg = f"{folder}: no such folder"
             raise ConfigError(msg, hint="name the folders that the shards have written to")
         with files.reported("read", folder):
             own = [*sorted(folder.glob(_PATTERN)), *sorted(folder.glob(f"*/{_PATTERN}"))]
-        places |= {path.parent.resolve() / path.name: None for path in own}
-    if not places:
+        paths |= {path.parent.resolve() / path.name: None for path in own}
+    if not paths:
         msg = "merge: no record of a shard in these folders"
         raise NotFoundError(msg, hint="name folders that 'rke2pack airgap --shard I/N' wrote to")
-    return tuple(Found(folder=path.parent, record=records.read(path)) for path in places)
+    return tuple(Found(folder=path.parent, record=records.read(path)) for path in paths)
 
 
 def agree(found: tuple[Found, ...]) -> None:
