@@ -65,6 +65,9 @@ class _EndedError(KeyboardInterrupt):
         self.number = number
 
 
+_came: list[_EndedError] = []
+
+
 class _Words(click.Group):
     """A group whose commands live in `rke2pack.stages`, imported on use."""
 
@@ -151,7 +154,9 @@ def main() -> None:
 def _end(number: int, _: FrameType | None) -> NoReturn:
     # What this catches half made cannot be taken down in order, and says so where nobody asks.
     sys.unraisablehook = lambda _: None
-    raise _EndedError(signal.Signals(number))
+    ended = _EndedError(signal.Signals(number))
+    _came.append(ended)
+    raise ended
 
 
 def run(arguments: list[str]) -> int:
@@ -184,9 +189,9 @@ def run(arguments: list[str]) -> int:
 
 def _unforeseen(console: Console, exc: Exception) -> int:
     """Tell of a bug; called where the exception is handled."""
-    # Up to Python 3.11 what ends a run while a class is made comes as a RuntimeError.
-    if isinstance(exc.__cause__, KeyboardInterrupt):
-        return _interrupted(console, exc.__cause__)
+    # Python makes another error of what ends a run where its C code imports or makes a class.
+    if _came:
+        return _interrupted(console, _came[0])
     import traceback  # noqa: PLC0415 - not for what goes well
 
     sys.stderr.write(hidden(traceback.format_exc()))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import signal
+import sys
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -17,11 +20,28 @@ def interrupted(*_arguments: object) -> NoReturn:
 
 def while_a_class_is_made(*_arguments: object) -> NoReturn:
     """As Python 3.11 tells of a signal that comes in ``__set_name__``."""
-    msg = "Error calling __set_name__ on 'Field' instance 'whole' in '_Reading'"
-    raise RuntimeError(msg) from KeyboardInterrupt()
+    try:
+        cli._end(signal.SIGINT, None)
+    except KeyboardInterrupt as exc:
+        msg = "Error calling __set_name__ on 'Field' instance 'whole' in '_Reading'"
+        raise RuntimeError(msg) from exc
 
 
-@pytest.mark.parametrize("ending", [interrupted, while_a_class_is_made])
+def while_c_imports(*_arguments: object) -> NoReturn:
+    """As PyCapsule_Import tells of a signal: without what it was."""
+    with contextlib.suppress(KeyboardInterrupt):
+        cli._end(signal.SIGINT, None)
+    msg = 'PyCapsule_Import could not import module "_socket"'
+    raise ImportError(msg)
+
+
+@pytest.fixture(autouse=True)
+def no_signal_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_came", [])
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+
+@pytest.mark.parametrize("ending", [interrupted, while_a_class_is_made, while_c_imports])
 def test_ctrl_c_while_modules_are_imported_is_no_bug(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

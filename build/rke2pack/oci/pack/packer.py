@@ -6,14 +6,17 @@ manifests and everything that decides its bytes.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from rke2pack.digest import Digest
+from rke2pack.errors import IntegrityError, NotFoundError
 from rke2pack.files import Cache
 from rke2pack.oci.model import Manifest
 from rke2pack.oci.pack.buildrecord import BuildRecord
@@ -25,7 +28,8 @@ from rke2pack.oci.store.names import Store
 from rke2pack.progress import Meter, Silence
 
 if TYPE_CHECKING:
-    from rke2pack.oci.pack.images import ArchiveImage
+    from rke2pack.oci.pack.images import ArchiveImage, Layer
+    from rke2pack.oci.pack.splice import Splicer
 
 Status = Literal["built", "unchanged"]
 # Counted up when the same inputs begin to give other bytes.
@@ -104,18 +108,40 @@ class Packer:
         """
         from rke2pack.oci.pack import images as archive  # noqa: PLC0415 - only for what is built
         from rke2pack.oci.pack import imagetar, outfile  # noqa: PLC0415 - as above
-        from rke2pack.oci.pack.splice import Splicer  # noqa: PLC0415 - as above
 
         layers = [each for each in archive.unique_layers(images) if each.digest not in left_out]
-        splicer = Splicer(
-            layout=self.store.layout, cache=self.cache, recipe=self.recipe, meter=self.meter
-        )
-        ready = splicer.prepare(layers)
+        ready = self._splicer.prepare(layers)
         sizes = {digest: each.size for digest, each in ready.items()}
         members = imagetar.members(images, sizes, left_out=left_out, notes=notes)
         with outfile.opened(path) as out:
-            splicer.write(imagetar.pieces(members), ready, out)
+            self._splicer.write(imagetar.pieces(members), ready, out)
             return out.finish(max_size=self.max_size)
+
+    def keep(self, images: Iterable[tuple[Reference, Manifest]]) -> None:
+        """Encode the layers of images as they come, for `pack` to find.
+
+        What is wrong with an image is left for `pack` to say. Raises ToolError
+        when the disk is full.
+        """
+        self._splicer.keep(self._layers(images))
+
+    def _layers(self, images: Iterable[tuple[Reference, Manifest]]) -> Iterator[Layer]:
+        from rke2pack.oci.pack import images as archive  # noqa: PLC0415 - only for what is built
+
+        for reference, manifest in images:
+            with contextlib.suppress(IntegrityError, NotFoundError):
+                keeps_blobs = self.recipe.keeps_blobs
+                yield from archive.read_image(
+                    self.store, reference, manifest, None, keeps_blobs=keeps_blobs
+                ).layers
+
+    @cached_property
+    def _splicer(self) -> Splicer:
+        from rke2pack.oci.pack.splice import Splicer  # noqa: PLC0415 - only for what is built
+
+        return Splicer(
+            layout=self.store.layout, cache=self.cache, recipe=self.recipe, meter=self.meter
+        )
 
     def is_unchanged(self, path: Path, images: Iterable[Found]) -> bool:
         """Whether `pack` would find that there is nothing to do."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rke2pack.digest import Digest
-from rke2pack.errors import IntegrityError
+from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.files import Cache
 from rke2pack.oci import coding
 from rke2pack.oci.pack import content, frames, framesize
@@ -48,12 +48,13 @@ _Turn = tuple[Layer, Ready]
 
 @dataclass(frozen=True, kw_only=True)
 class Splicer:
-    """Makes the frames of archives from a layout."""
+    """Makes the frames of archives from a layout; what is ready for one is ready for all."""
 
     layout: Layout
     cache: Cache
     recipe: Recipe
     meter: Meter = field(default_factory=Silence)
+    _ready: dict[Layer, Ready] = field(default_factory=dict, init=False)
 
     def prepare(self, layers: Iterable[Layer]) -> dict[Digest, Ready]:
         """Get everything ready to be copied that is not encoded while it is written.
@@ -61,17 +62,41 @@ class Splicer:
         Raises IntegrityError for a damaged layer, ToolError when the disk is full.
         """
         every = tuple(layers)
-        self.meter.expect(sum(each.blob.size for each in every))
-        spliced = [each for each in every if self._is_spliced(each)]
-        direct = [each for each in every if _is_direct(each)]
-        framed = [each for each in every if each not in {*spliced, *direct}]
+        fresh = [each for each in every if each not in self._ready]
+        self.meter.expect(sum(each.blob.size for each in fresh))
+        spliced = [each for each in fresh if self._is_spliced(each)]
+        direct = [each for each in fresh if _is_direct(each)]
+        framed = [each for each in fresh if self._is_framed(each)]
         with ThreadPoolExecutor(WORKERS) as pool:
-            ready = dict(pool.map(self._spliced, sorted(spliced, key=_large_first)))
-            ready |= {each.digest: Ready(size=each.blob.size) for each in direct}
+            self._ready.update(pool.map(self._spliced, sorted(spliced, key=_large_first)))
+            self._ready.update((each, Ready(size=each.blob.size)) for each in direct)
             found = dict(pool.map(self._found, framed))
-        ready |= {digest: known for digest, known in found.items() if known is not None}
-        ready |= self._encoded([each for each in framed if found[each.digest] is None])
-        return ready
+        self._ready.update((each, known) for each, known in found.items() if known is not None)
+        failed = self._encode(each for each in framed if found[each] is None)
+        for error in failed.values():
+            raise error
+        return {each.digest: self._ready[each] for each in every}
+
+    def keep(self, layers: Iterable[Layer]) -> None:
+        """Encode layers as they come; `prepare` finds them, and tries again what is damaged.
+
+        Raises ToolError when the disk is full.
+        """
+        self._encode(self._unknown(layers))
+
+    def _unknown(self, layers: Iterable[Layer]) -> Iterator[Layer]:
+        """Yield each layer once that is encoded, and is not yet."""
+        seen: set[Layer] = set()
+        for layer in layers:
+            if layer in seen or layer in self._ready or not self._is_framed(layer):
+                continue
+            seen.add(layer)
+            self.meter.expect(layer.blob.size)
+            _, known = self._found(layer)
+            if known is None:
+                yield layer
+            else:
+                self._ready[layer] = known
 
     def write(
         self, pieces: Iterable[bytes | Layer], ready: Mapping[Digest, Ready], out: Outfile
@@ -104,10 +129,13 @@ class Splicer:
         for data in self.recipe.packed.wrap(whole, known.size):
             out.write(data)
 
+    def _is_framed(self, layer: Layer) -> bool:
+        return not (self._is_spliced(layer) or _is_direct(layer))
+
     def _is_spliced(self, layer: Layer) -> bool:
         return self.recipe.splices and layer.is_unpacked and layer.packing == "gzip"
 
-    def _spliced(self, layer: Layer) -> tuple[Digest, Ready]:
+    def _spliced(self, layer: Layer) -> tuple[Layer, Ready]:
         """Verify a gzip blob and find out how long it is unpacked, once for all times.
 
         A blob of several members does not say how long all are: it is unpacked
@@ -121,7 +149,7 @@ class Splicer:
             size = sum(map(len, self._unpacked(layer)))
             self._keep_size(layer, size)
         path = self.layout.path(layer.blob.digest)
-        return layer.digest, Ready(size=size, path=path, length=layer.blob.size)
+        return layer, Ready(size=size, path=path, length=layer.blob.size)
 
     def _said_size(self, layer: Layer) -> int:
         """Return what a gzip blob, verified, says at its end of how long it is unpacked."""
@@ -134,35 +162,43 @@ class Splicer:
     def _frames(self) -> FrameCache:
         return FrameCache(cache=self.cache)
 
-    def _found(self, layer: Layer) -> tuple[Digest, Ready | None]:
+    def _found(self, layer: Layer) -> tuple[Layer, Ready | None]:
         entry = self._frames.find(self.recipe.plain, layer.digest)
         if entry is None:
-            return layer.digest, None
+            return layer, None
         with self._item(layer) as advance:
             advance(layer.blob.size)
-        return layer.digest, Ready(size=entry.raw_size, path=entry.path, length=entry.size)
+        return layer, Ready(size=entry.raw_size, path=entry.path, length=entry.size)
 
-    def _encoded(self, layers: Iterable[Layer]) -> dict[Digest, Ready]:
-        ready: dict[Digest, Ready] = {}
-        sizes: Counter[Digest] = Counter()
+    def _encode(self, layers: Iterable[Layer]) -> dict[Layer, PackError]:
+        """Encode layers, read when their turn comes; return why some could not be."""
+        failed: dict[Layer, PackError] = {}
+        sizes: Counter[Layer] = Counter()
+
+        def counted(layer: Layer) -> Iterator[bytes]:
+            try:
+                for chunk in self._unpacked(layer):
+                    sizes[layer] += len(chunk)
+                    yield chunk
+            except (IntegrityError, NotFoundError) as exc:
+                failed[layer] = exc
+
         plain = self.recipe.plain
-        jobs = (Job(key=None, coding=plain, chunks=self._counted(layer, sizes)) for layer in layers)
+        jobs = (Job(key=layer, coding=plain, chunks=counted(layer)) for layer in layers)
         with contextlib.closing(frames.encode(jobs)) as encoded:
-            for layer in layers:
+            for frame in encoded:
+                layer = frame.key
                 with self._frames.growing(plain, layer.digest) as growing:
-                    for data in _until_end(encoded):
+                    for data in _until_end(frame, encoded):
                         growing.write(data)
-                    size = sizes[layer.digest]
+                    if layer in failed:
+                        continue
+                    size = sizes[layer]
                     entry = self._frames.keep(plain, layer.digest, growing, raw_size=size)
                 if layer.packing == "gzip":
                     self._keep_size(layer, size)
-                ready[layer.digest] = Ready(size=size, path=entry.path, length=entry.size)
-        return ready
-
-    def _counted(self, layer: Layer, sizes: Counter[Digest]) -> Iterator[bytes]:
-        for chunk in self._unpacked(layer):
-            sizes[layer.digest] += len(chunk)
-            yield chunk
+                self._ready[layer] = Ready(size=size, path=entry.path, length=entry.size)
+        return failed
 
     def _whole(self, layer: Layer, size: int) -> Iterator[bytes]:
         """Yield a blob; raises IntegrityError unless it is as long as the tar's header says."""
@@ -207,11 +243,12 @@ def _size_key(layer: Layer) -> str:
     return f"layers/{layer.blob.digest.hex}.json"
 
 
-def _until_end(encoded: Iterator[Frame[None]]) -> Iterator[bytes]:
-    for frame in encoded:
-        if frame.data is None:
-            return
+def _until_end(first: Frame[Layer], others: Iterator[Frame[Layer]]) -> Iterator[bytes]:
+    """Yield the data of one job's frames."""
+    frame = first
+    while frame.data is not None:
         yield frame.data
+        frame = next(others)
 
 
 def _large_first(layer: Layer) -> int:
