@@ -36,6 +36,11 @@ class Run:
     seconds: float
     megabytes: int
 
+    @classmethod
+    def nothing(cls) -> Run:
+        """Return the run of a step that is left out."""
+        return cls(seconds=0.0, megabytes=0)
+
     def __add__(self, other: Run) -> Run:
         """Return one after the other."""
         return Run(

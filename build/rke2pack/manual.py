@@ -18,6 +18,7 @@ EXAMPLES: Mapping[str, Examples] = MappingProxyType(
     {
         "airgap": (
             ("every archive, from what pull brought", ""),
+            ("every archive, and the images too", "--pull"),
             ("one component for one platform, as small as can be",
              "--component harvester --platform linux/arm64 --profile small"),
         ),

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,14 +15,13 @@ from rke2pack import files
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, IntegrityError, PackError, RegistryError
 from rke2pack.files import Cache
-from rke2pack.oci.registry import access as accesses
-from rke2pack.oci.registry import certs
-from rke2pack.oci.registry.access import Access
-from rke2pack.oci.registry.keychain import Keychain
 from rke2pack.oci.store.layout import VERSION, VERSION_FILE, Layout
 from rke2pack.options import current_app
 from rke2pack.progress import as_size
 from rke2pack.settings import Settings
+
+if TYPE_CHECKING:
+    from rke2pack.oci.registry.access import Access
 
 _WORTH_TELLING = 5.0
 # A blob on its way has a connection and a file at each end; twice as many manifests a connection.
@@ -65,6 +64,16 @@ _OPTIONS = (
 )
 
 
+engine_option = click.option(
+    "--from-engine",
+    "engine_patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Take images like rancher/rke2-runtime from the local docker engine (repeatable).",
+)
+_NAMES = ("insecure", "endpoints", "cert_dir", "per_hour")
+
+
 def registry_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command, below the common options, those of registries.
 
@@ -73,14 +82,50 @@ def registry_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def wrapper(*, settings: Settings, console: Console, **given: Any) -> None:  # noqa: ANN401 - click passes options by name
-        names = ("insecure", "endpoints", "cert_dir", "per_hour")
-        own = {name: given.pop(name) for name in names}
+        own = {name: given.pop(name) for name in _NAMES}
         access = _access(settings, console, jobs=given["jobs"], **own)
         function(settings=settings, console=console, access=access, **given)
 
+    return _with_options(wrapper)
+
+
+def registry_options_with(
+    flag: str, *more: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that talks to registries with ``--flag`` alone the options for that.
+
+    It is called with ``access``, a function that makes one, and ``jobs``. Raises
+    ConfigError for one of them, or of ``more``, on the command line without the flag.
+    """
+
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def wrapper(*, settings: Settings, console: Console, **given: Any) -> None:  # noqa: ANN401 - as above
+            own = {name: given.pop(name) for name in _NAMES}
+            if not given[flag]:
+                _refuse_given(flag, ("jobs", *_NAMES, *more))
+            access = functools.partial(_access, settings, console, jobs=given["jobs"], **own)
+            function(settings=settings, console=console, access=access, **given)
+
+        return _with_options(wrapper)
+
+    return decorated
+
+
+def _with_options(wrapper: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         wrapper = option(wrapper)
     return wrapper
+
+
+def _refuse_given(flag: str, names: Iterable[str]) -> None:
+    """Raise ConfigError for an option of ``names`` that stands on the command line."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in names and source is click.core.ParameterSource.COMMANDLINE:
+            msg = f"{max(option.opts, key=len)}: only with --{flag}"
+            raise ConfigError(msg, hint=f"pass --{flag} too, or leave it out")
 
 
 def _access(
@@ -93,6 +138,11 @@ def _access(
     cert_dir: Path | None,
     per_hour: int | None,
 ) -> Access:
+    # Only for those who talk to a registry: not for --help, nor where nothing is fetched.
+    from rke2pack.oci.registry import certs  # noqa: PLC0415
+    from rke2pack.oci.registry.access import Access  # noqa: PLC0415
+    from rke2pack.oci.registry.keychain import Keychain  # noqa: PLC0415
+
     _allow_files(jobs)
     environment = current_app().environment
     return Access(
@@ -128,6 +178,8 @@ def open_store(settings: Settings, store: Path) -> Layout:
 def _endpoints(
     settings: Settings, asked: tuple[str, ...], insecure: tuple[str, ...]
 ) -> Mapping[str, str]:
+    from rke2pack.oci.registry import access as accesses  # noqa: PLC0415 - as in _access
+
     if settings.lab is None:
         return accesses.endpoints(asked, insecure=insecure)
     if asked:

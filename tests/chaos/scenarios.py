@@ -53,7 +53,7 @@ class Bench:
             options += ["--tree", str(self.tree)]
         if word in {"bump", "charts", "images", "release", "report"}:
             options += ["--charts-repo", str(self.lab.charts_repo)]
-        if word in {"pull", "mirror"} or "--lock" in arguments or is_travel:
+        if word in {"pull", "mirror"} or {"--lock", "--pull"} & {*arguments} or is_travel:
             for host in ("docker.io", TARGET):
                 options += ["--endpoint", f"{host}={registry}/{host}"]
         return [sys.executable, "-m", "rke2pack", *arguments, *options]
@@ -130,6 +130,11 @@ SCENARIOS = (
     Scenario(name="pull", command=_PULL, state=_store),
     Scenario(name="mirror", command=("mirror", f"{TARGET}/run{{number}}", *_PART), state=_mirrored),
     Scenario(name="airgap", command=_AIRGAP, needs=(_PULL,), state=_below(_NEW)),
+    Scenario(
+        name="airgap-pull",
+        command=(*_AIRGAP, "--pull"),
+        state=lambda bench: {**_store(bench), **_below(_NEW)(bench)},
+    ),
     Scenario(
         name="delta",
         command=("delta", *(f"{{tree}}/{_NEW}/{_ARCHIVE.format(name)}" for name in _PAIR), *_OUT),

@@ -14,7 +14,7 @@ LAYERS: Final = (
     {"cli"},
     {"lab"},
     {"stages"},
-    {"page", "release"},
+    {"fetch", "page", "release"},
     {"completion", "manual", "options", "registries", "shards", "templates", "wishes"},
     {"workspace"},
     {"validate"},

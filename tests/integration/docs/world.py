@@ -134,12 +134,15 @@ def _status(url: str) -> int:
         return exc.code
 
 
+_ASKING = ("AIRGAP", "IMAGES", "MIRROR", "PULL")
+
+
 def asked(network: Network) -> dict[str, str]:
     """Return the variables that make every word ask the lab instead of the world."""
     endpoint = f"docker.io={network.images}/docker.io"
     return {
         **{f"RKE2PACK_{word.upper()}_CHARTS_REPO": network.charts for word in cli.WORDS},
-        **{f"RKE2PACK_{word}_ENDPOINT": endpoint for word in ("IMAGES", "MIRROR", "PULL")},
+        **{f"RKE2PACK_{word}_ENDPOINT": endpoint for word in _ASKING},
     }
 
 

@@ -46,7 +46,7 @@ class Network:
         endpoint = f"docker.io={self.images}/docker.io"
         return {
             **{f"RKE2PACK_{word}_CHARTS_REPO": self.charts for word in WORDS},
-            **{f"RKE2PACK_{word}_ENDPOINT": endpoint for word in ("IMAGES", "PULL")},
+            **{f"RKE2PACK_{word}_ENDPOINT": endpoint for word in ("AIRGAP", "IMAGES", "PULL")},
         }
 
 

@@ -97,6 +97,6 @@ def test_shard_that_is_lost_leaves_no_release(runner: Runner, site: Site) -> Non
 
 def runner_without_images(runner: Runner, site: Site) -> Ran:
     """Push the tag while nothing can be pulled."""
-    nowhere = {**site.environment, "RKE2PACK_PULL_ENDPOINT": "docker.io=http://127.0.0.1:9"}
+    nowhere = {**site.environment, "RKE2PACK_AIRGAP_ENDPOINT": "docker.io=http://127.0.0.1:9"}
     site.environment = nowhere
     return site.release(runner)

@@ -217,7 +217,7 @@ def test_every_missing_image_is_named_and_its_archives_are_not_written(bench: Be
     with pytest.raises(NotFoundError) as caught:
         bench.run()
     assert caught.value.message == "airgap: 4 images are missing, 6 archives not built"
-    assert caught.value.hint == "run 'rke2pack pull', then this again"
+    assert caught.value.hint == "run it with --pull, or 'rke2pack pull' before"
     assert sorted(caught.value.details) == sorted(
         f"docker.io/example/{name}:v1: not in {bench.layout.root} (linux/{arch})"
         for name in ("canal", "shared")

@@ -9,6 +9,7 @@ and a length that was kept from another run is held against what the bytes say.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.files import Cache
 from rke2pack.oci import coding
 from rke2pack.oci.pack import content, frames, framesize
-from rke2pack.oci.pack.framecache import FrameCache
+from rke2pack.oci.pack.framecache import Entry, FrameCache
 from rke2pack.oci.pack.frames import WORKERS, Frame, Job
 from rke2pack.oci.pack.images import Layer
 from rke2pack.oci.pack.outfile import Outfile
@@ -44,6 +45,7 @@ class Ready:
 
 
 _Turn = tuple[Layer, Ready]
+_Key = tuple[Digest, Digest | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class Splicer:
     cache: Cache
     recipe: Recipe
     meter: Meter = field(default_factory=Silence)
-    _ready: dict[Layer, Ready] = field(default_factory=dict, init=False)
+    _ready: dict[_Key, Ready] = field(default_factory=dict, init=False)
 
     def prepare(self, layers: Iterable[Layer]) -> dict[Digest, Ready]:
         """Get everything ready to be copied that is not encoded while it is written.
@@ -62,20 +64,21 @@ class Splicer:
         Raises IntegrityError for a damaged layer, ToolError when the disk is full.
         """
         every = tuple(layers)
-        fresh = [each for each in every if each not in self._ready]
+        fresh = [each for each in every if self._key(each) not in self._ready]
         self.meter.expect(sum(each.blob.size for each in fresh))
         spliced = [each for each in fresh if self._is_spliced(each)]
         direct = [each for each in fresh if _is_direct(each)]
         framed = [each for each in fresh if self._is_framed(each)]
         with ThreadPoolExecutor(WORKERS) as pool:
-            self._ready.update(pool.map(self._spliced, sorted(spliced, key=_large_first)))
-            self._ready.update((each, Ready(size=each.blob.size)) for each in direct)
-            found = dict(pool.map(self._found, framed))
-        self._ready.update((each, known) for each, known in found.items() if known is not None)
-        failed = self._encode(each for each in framed if found[each] is None)
+            for layer, ready in pool.map(self._spliced, sorted(spliced, key=_large_first)):
+                self._ready[self._key(layer)] = ready
+            for layer in direct:
+                self._ready[self._key(layer)] = Ready(size=layer.blob.size)
+            is_new = list(pool.map(self._is_new, framed))
+        failed = self._encode(itertools.compress(framed, is_new))
         for error in failed.values():
             raise error
-        return {each.digest: self._ready[each] for each in every}
+        return {each.digest: self._ready[self._key(each)] for each in every}
 
     def keep(self, layers: Iterable[Layer]) -> None:
         """Encode layers as they come; `prepare` finds them, and tries again what is damaged.
@@ -86,17 +89,14 @@ class Splicer:
 
     def _unknown(self, layers: Iterable[Layer]) -> Iterator[Layer]:
         """Yield each layer once that is encoded, and is not yet."""
-        seen: set[Layer] = set()
+        seen: set[Digest] = set()
         for layer in layers:
-            if layer in seen or layer in self._ready or not self._is_framed(layer):
+            if layer.digest in seen or not self._is_framed(layer):
                 continue
-            seen.add(layer)
+            seen.add(layer.digest)
             self.meter.expect(layer.blob.size)
-            _, known = self._found(layer)
-            if known is None:
+            if self._is_new(layer):
                 yield layer
-            else:
-                self._ready[layer] = known
 
     def write(
         self, pieces: Iterable[bytes | Layer], ready: Mapping[Digest, Ready], out: Outfile
@@ -128,6 +128,10 @@ class Splicer:
         whole = frames.split(self._whole(layer, known.size), size=coding.PIECE_BYTES)
         for data in self.recipe.packed.wrap(whole, known.size):
             out.write(data)
+
+    def _key(self, layer: Layer) -> _Key:
+        """Return what a layer's place depends on: the blob only where that is copied itself."""
+        return layer.digest, layer.blob.digest if self._is_spliced(layer) else None
 
     def _is_framed(self, layer: Layer) -> bool:
         return not (self._is_spliced(layer) or _is_direct(layer))
@@ -162,13 +166,19 @@ class Splicer:
     def _frames(self) -> FrameCache:
         return FrameCache(cache=self.cache)
 
-    def _found(self, layer: Layer) -> tuple[Layer, Ready | None]:
+    def _is_new(self, layer: Layer) -> bool:
+        """Whether the cache has no frames of a layer; what it has is ready then."""
         entry = self._frames.find(self.recipe.plain, layer.digest)
         if entry is None:
-            return layer, None
+            return True
         with self._item(layer) as advance:
             advance(layer.blob.size)
-        return layer, Ready(size=entry.raw_size, path=entry.path, length=entry.size)
+        self._take(layer, entry)
+        return False
+
+    def _take(self, layer: Layer, entry: Entry) -> None:
+        ready = Ready(size=entry.raw_size, path=entry.path, length=entry.size)
+        self._ready[self._key(layer)] = ready
 
     def _encode(self, layers: Iterable[Layer]) -> dict[Layer, PackError]:
         """Encode layers, read when their turn comes; return why some could not be."""
@@ -197,7 +207,7 @@ class Splicer:
                     entry = self._frames.keep(plain, layer.digest, growing, raw_size=size)
                 if layer.packing == "gzip":
                     self._keep_size(layer, size)
-                self._ready[layer] = Ready(size=size, path=entry.path, length=entry.size)
+                self._take(layer, entry)
         return failed
 
     def _whole(self, layer: Layer, size: int) -> Iterator[bytes]:

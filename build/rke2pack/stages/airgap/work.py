@@ -11,11 +11,12 @@ from typing import Any
 from rke2pack import files
 from rke2pack.console import Console
 from rke2pack.digest import Digest
-from rke2pack.errors import IntegrityError, NotFoundError, PackError
+from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryError
 from rke2pack.files import Cache
 from rke2pack.finding import Finding
 from rke2pack.lists.guard import Guard
 from rke2pack.lists.lock import MOVED_HINT
+from rke2pack.oci.model import Manifest
 from rke2pack.oci.pack import recipes
 from rke2pack.oci.pack.outfile import Written
 from rke2pack.oci.pack.packer import Artifact, Found, Packer
@@ -76,24 +77,30 @@ class Work:
     problems: dict[str, PackError] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
     packed: list[Packed] = field(default_factory=list)
+    # What could not be fetched, and what a dry run would have fetched.
+    failed: dict[Reference, PackError] = field(default_factory=dict)
+    awaited: set[Reference] = field(default_factory=set)
     _images: dict[_Key, Found | None] = field(default_factory=dict)
+    _packers: dict[Format, Packer] = field(default_factory=dict)
+
+    def keep(self, images: Iterable[tuple[Reference, Manifest]]) -> None:
+        """Compress what is in images as they come, for the first format that needs it."""
+        self._packer("zst" if "zst" in self.request.formats else "gz").keep(images)
 
     def build(self, target: Target) -> None:
         """Build a target in every format; where an image is missing, only say so."""
-        found = [self._find(target.platform, reference) for reference in target.references]
+        present = [each for each in target.references if each not in self.awaited]
+        found = [self._find(target.platform, reference) for reference in present]
         images = [each for each in found if each is not None]
         if len(images) < len(found):
             self.incomplete.append(target.name)
             return
         for form in self.request.formats:
-            packer = Packer(
-                store=self.store,
-                cache=self.cache,
-                recipe=recipes.recipe(self.request.profile, form),
-                max_size=self.request.max_size,
-                meter=self.meter,
-            )
-            self._pack(packer, target, self.request.output / f"{target.name}.tar.{form}", images)
+            path = self.request.output / f"{target.name}.tar.{form}"
+            if len(present) < len(target.references):
+                self._add(path, target.platform, "planned", None)
+            else:
+                self._pack(self._packer(form), target, path, images)
 
     def write_list(self, names: Target) -> None:
         """Write the list of an archive, or of all."""
@@ -143,20 +150,43 @@ class Work:
         if not errors:
             return
         if len(errors) == 1:
+            errors[0].hint = errors[0].hint or self._hint
             raise errors[0]
         damaged = any(isinstance(error, IntegrityError) for error in errors)
-        kind: type[PackError] = IntegrityError if damaged else NotFoundError
+        kinds = {type(error) for error in errors}
+        kind: type[PackError] = kinds.pop() if len(kinds) == 1 else RegistryError
+        kind = IntegrityError if damaged else kind
         state = "images are damaged, missing or not locked so" if damaged else "images are missing"
         lacking = len(dict.fromkeys(self.incomplete))
         msg = f"airgap: {len(errors)} {state}, {lacking} archives not built"
         hints = {error.hint for error in errors}
         raise kind(
             msg,
-            hint=hints.pop() if hints == {MOVED_HINT} else "run 'rke2pack pull', then this again",
+            hint=hints.pop() if hints == {MOVED_HINT} else self._hint,
             details=tuple(error.message for error in errors),
         )
 
+    @property
+    def _hint(self) -> str:
+        if self.failed:
+            return "run it again; what is there already is not fetched again"
+        return "run it with --pull, or 'rke2pack pull' before"
+
+    def _packer(self, form: Format) -> Packer:
+        if form not in self._packers:
+            self._packers[form] = Packer(
+                store=self.store,
+                cache=self.cache,
+                recipe=recipes.recipe(self.request.profile, form),
+                max_size=self.request.max_size,
+                meter=self.meter,
+            )
+        return self._packers[form]
+
     def _find(self, platform: Platform, reference: Reference) -> Found | None:
+        if reference in self.failed:
+            self.problems[str(reference)] = self.failed[reference]
+            return None
         key = (platform, reference)
         if key not in self._images:
             try:
@@ -165,7 +195,7 @@ class Work:
                 self.guard.check(reference, root.digest, manifest=manifest.descriptor.digest)
                 self._images[key] = Found(reference=reference, manifest=manifest, platform=own)
             except (NotFoundError, IntegrityError) as exc:
-                hint = exc.hint or "fetch it with 'rke2pack pull'"
+                hint = exc.hint or "fetch it with --pull, or 'rke2pack pull' before"
                 named = type(exc)(f"{exc.message} ({platform})", hint=hint)
                 self.problems[f"{reference} {platform}"] = named
                 self._images[key] = None

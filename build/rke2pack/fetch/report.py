@@ -1,4 +1,4 @@
-"""What pull tells: lines, the JSON document, and the error at the end."""
+"""What is told of fetched images: lines, their part of a document, the error at the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from rke2pack import registries
 from rke2pack.console import Console
-from rke2pack.finding import Finding
 from rke2pack.oci.model import unique
 from rke2pack.oci.registry.access import Access
 from rke2pack.oci.store.transfer import Outcome
@@ -25,16 +24,10 @@ def tell(console: Console, outcome: Outcome) -> None:
     console.line(f"{outcome.status:<8} {name}  {digest}  {as_size(size)}")
 
 
-def report(
-    console: Console,
-    access: Access,
-    outcomes: tuple[Outcome, ...],
-    *,
-    is_dry_run: bool,
-    findings: tuple[Finding, ...],
-    more: Mapping[str, Any],
-) -> None:
-    """Write the sums, and the document of ``--json`` with ``more`` in it."""
+def tell_sums(
+    console: Console, access: Access, outcomes: tuple[Outcome, ...], *, is_dry_run: bool
+) -> Mapping[str, Any]:
+    """Write the sums; return ``images`` and ``totals`` as ``--json`` has them."""
     lacking = unique(blob for outcome in outcomes for blob in outcome.lacking)
     images = [outcome.image for outcome in outcomes if outcome.image]
     every = {d.descriptor.digest: len(d.raw) for image in images for d in image.documents}
@@ -56,9 +49,7 @@ def report(
     verb = "to fetch" if is_dry_run else "fetched"
     console.line(f"{as_size(shown)} {verb}, {totals['requests']} requests")
     order = sorted(outcomes, key=lambda outcome: str(outcome.wish.reference))
-    document = {"images": [_to_json(each) for each in order], "totals": totals}
-    found = [finding.to_json() for finding in findings]
-    console.document({**document, "findings": found, **more})
+    return {"images": [_to_json(each) for each in order], "totals": totals}
 
 
 def _to_json(outcome: Outcome) -> dict[str, Any]:
@@ -74,8 +65,8 @@ def _to_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def fail(outcomes: tuple[Outcome, ...]) -> None:
+def fail(word: str, outcomes: tuple[Outcome, ...]) -> None:
     """Raise an error that names every image that is missing; nothing happens without one."""
     errors = {str(o.wish.reference): o.error for o in outcomes if o.error is not None}
     hint = "run it again; what is there already is not fetched again"
-    registries.fail("pull", errors, len(outcomes), hint=hint)
+    registries.fail(word, errors, len(outcomes), hint=hint)

@@ -1,0 +1,1 @@
+"""Fetch: images into the image store, for `pull` and for `airgap --pull`."""

@@ -1,0 +1,75 @@
+"""With ``--pull``: images are fetched, and what has come is compressed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rke2pack.console import Console
+from rke2pack.fetch import report
+from rke2pack.fetch import run as runs
+from rke2pack.fetch.run import Fetch
+from rke2pack.lists.guard import Guard
+from rke2pack.oci.model import Manifest
+from rke2pack.oci.platform import Platform
+from rke2pack.oci.reference import Reference
+from rke2pack.oci.store.transfer import Outcome
+from rke2pack.oci.wish import Wish
+from rke2pack.progress import Meter
+from rke2pack.shards.archives import Target
+from rke2pack.stages.airgap.work import Work
+from rke2pack.wishes import guarded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """The images of archives on their way into the store."""
+
+    fetch: Fetch
+    console: Console
+    wishes: tuple[Wish, ...]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, fetch: Fetch, console: Console, targets: Iterable[Target], guard: Guard) -> Arrival:
+        """Wish for what the archives hold; raises ConfigError for a pattern without an image."""
+        wanted: dict[Reference, dict[Platform, None]] = {}
+        for target in targets:
+            for reference in target.references:
+                wanted.setdefault(reference, {})[target.platform] = None
+        wishes = guarded((Wish(reference=r, platforms=tuple(p)) for r, p in wanted.items()), guard)
+        runs.check_patterns(fetch.engine_patterns, wishes)
+        return cls(fetch=fetch, console=console, wishes=wishes)
+
+    def run(self, work: Work) -> None:
+        """Fetch everything; `Work.build` finds what has come, and knows what has not."""
+        if work.request.is_dry_run:
+            for _ in self._manifests(work.meter):
+                pass
+        else:
+            work.keep(self._manifests(work.meter))
+        for outcome in self.outcomes:
+            reference = outcome.wish.reference
+            if outcome.error is not None:
+                work.failed[reference] = outcome.error
+            elif outcome.status == "planned":
+                work.awaited.add(reference)
+
+    def tell(self) -> dict[str, Any]:
+        """Write the sums of what was fetched, and return them for ``--json``."""
+        is_dry_run = self.fetch.settings.is_dry_run
+        told = report.tell_sums(
+            self.console, self.fetch.access, tuple(self.outcomes), is_dry_run=is_dry_run
+        )
+        return {"pulled": told}
+
+    def _manifests(self, meter: Meter) -> Iterator[tuple[Reference, Manifest]]:
+        """Yield what an image has for each platform, as soon as it is there."""
+        for outcome in self.fetch.run(self.wishes, meter):
+            report.tell(self.console, outcome)
+            self.outcomes.append(outcome)
+            documents = outcome.image.documents if outcome.image else ()
+            for document in documents:
+                if isinstance(document, Manifest):
+                    yield outcome.wish.reference, document
