@@ -21,6 +21,7 @@ else:
 
 from rke2pack.errors import IntegrityError
 
+Strategy = zstd.Strategy  # libzstd's ways to search
 Buffer = bytes | bytearray
 WINDOW_LOG = 25
 FRAME_BYTES = 32 * 1024 * 1024
@@ -50,32 +51,58 @@ class Coding(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How matches are looked for, instead of the level's own way (zstd.h, ZSTD_cParameter).
+
+    ``min_match`` is in bytes; the others are powers of two: attempts at a place,
+    and places that the two tables remember (chain_log 0: the level's own).
+    """
+
+    strategy: Strategy
+    min_match: int
+    search_log: int
+    hash_log: int
+    chain_log: int = 0
+
+    def __str__(self) -> str:
+        chain = f"c{self.chain_log}" if self.chain_log else ""
+        numbers = f"m{self.min_match}s{self.search_log}h{self.hash_log}{chain}"
+        return f"{self.strategy.name}-{numbers}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Zstd:
     """Zstandard with content size and checksum, and a window of at most 32 MiB.
 
     A node's decoder takes no larger window. Each frame is compressed by one
     thread: inside of one, the work of several would depend on their number.
-    Looking for matches far back is left out where it ``is_near``: in what is
-    compressed already it finds nothing and takes most of the time.
+    Long-distance matching is off: the window covers a whole frame.
     """
 
     level: int
-    is_near: bool = False
+    search: Search | None = None
 
     @property
     def name(self) -> str:
-        """Return ``zstd-<level>-<window_log>-<libzstd's version>``."""
-        near = "-near" if self.is_near else ""
-        return f"zstd-{self.level}-{WINDOW_LOG}{near}-{zstd.zstd_version}"
+        """Return ``zstd-<level>-<window_log>[-<search>]-<libzstd's version>``."""
+        search = f"-{self.search}" if self.search else ""
+        return f"zstd-{self.level}-{WINDOW_LOG}{search}-{zstd.zstd_version}"
 
     def encode(self, data: Buffer) -> bytes:
         """Return one frame."""
         options: dict[int, int] = {
             zstd.CompressionParameter.compression_level: self.level,
             zstd.CompressionParameter.window_log: WINDOW_LOG,
-            zstd.CompressionParameter.enable_long_distance_matching: int(not self.is_near),
             zstd.CompressionParameter.checksum_flag: 1,
         }
+        if self.search is not None:
+            options |= {
+                zstd.CompressionParameter.strategy: self.search.strategy,
+                zstd.CompressionParameter.min_match: self.search.min_match,
+                zstd.CompressionParameter.search_log: self.search.search_log,
+                zstd.CompressionParameter.hash_log: self.search.hash_log,
+                zstd.CompressionParameter.chain_log: self.search.chain_log,
+            }
         compressor = zstd.ZstdCompressor(options=options)
         return compressor.compress(data, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 

@@ -59,6 +59,7 @@ class Simulator:
     statuses: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     silence: dict[Digest, float] = field(default_factory=dict)
     has_digest_header: bool = True
+    knows_conditions: bool = True
     wrong_digest_header: str = ""
     page: int = 1000
     next_page: str = ""

@@ -88,8 +88,15 @@ class Exchange(BlobExchange):
         headers = {"Content-Type": kind}
         if simulator.has_digest_header:
             headers["Docker-Content-Digest"] = simulator.wrong_digest_header or str(Digest.of(body))
+        if simulator.knows_conditions and self._is_known(str(Digest.of(body))):
+            # As docker-registry does: without a body, type or digest.
+            self.send(304, b"")
+            return
         body = simulator.bodies.get(Digest.of(body), body)
         self.send(200, body, headers)
+
+    def _is_known(self, digest: str) -> bool:
+        return self.headers.get("If-None-Match") == f'"{digest}"'
 
     def _is_complete(self, repository: str, document: Mapping[str, Any]) -> bool:
         """Whether the repository has all that a manifest or index names."""

@@ -97,7 +97,7 @@ def race_unless_emptied(
     bench: Bench, command: tuple[str, ...], gc: tuple[str, ...], chance: random.Random
 ) -> tuple[Ended, ...]:
     """Race with gc, which may have forgotten every image before the command begins."""
-    lacks = "hint: (run|fill it with|bring it with) 'rke2pack pull'"
+    lacks = "hint: (run it with --pull, or|fill it with|bring it with) 'rke2pack pull'"
     calls = [words(bench, *command), words(bench, *gc)]
     return race(calls, chance, longest=0.3, may_say=lacks if "--forget" in gc else None)
 

@@ -171,7 +171,7 @@ PARTS: Final = (
         sites=("registry",),
         said={
             "rke2pack merge dist/shards": _ALL_SHARDS.format(n=5, folder="dist/shards"),
-            "nox -s airgap": "rm -r dist/artifacts",
+            "nox -s airgap -- --pull": "rm -r dist/artifacts",
         },
     ),
     Part(

@@ -4,6 +4,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from rke2pack.errors import IntegrityError
 from rke2pack.oci import coding
-from rke2pack.oci.coding import Coding, Gzip, Zstd
+from rke2pack.oci.coding import Coding, Gzip, Search, Strategy, Zstd
+from rke2pack.oci.pack import recipes
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -19,8 +21,9 @@ else:
     from backports import zstd
 
 CODINGS: tuple[Coding, ...] = (
-    Zstd(level=1, is_near=True),
-    Zstd(level=9),
+    Zstd(level=1),
+    recipes.recipe("default", "zst").plain,
+    recipes.recipe("small", "zst").plain,
     Gzip(level=0),
     Gzip(level=6),
 )
@@ -81,9 +84,30 @@ def test_zstd_frames_have_size_and_checksum_and_need_a_window_of_at_most_32_mib(
 
 
 def test_names_tell_level_window_and_library() -> None:
-    assert Zstd(level=9).name == f"zstd-9-25-{zstd.zstd_version}"
-    assert Zstd(level=1, is_near=True).name == f"zstd-1-25-near-{zstd.zstd_version}"
+    version = zstd.zstd_version
+    assert Zstd(level=9).name == f"zstd-9-25-{version}"
+    search = Search(strategy=Strategy.lazy, min_match=5, search_log=3, hash_log=22)
+    assert Zstd(level=9, search=search).name == f"zstd-9-25-lazy-m5s3h22-{version}"
+    with_chains = replace(search, strategy=Strategy.btopt, chain_log=21)
+    assert Zstd(level=16, search=with_chains).name == f"zstd-16-25-btopt-m5s3h22c21-{version}"
     assert Gzip(level=6).name == f"gzip-6-{zlib.ZLIB_RUNTIME_VERSION}"
+
+
+@pytest.mark.parametrize("profile", ["fast", "default", "small"])
+def test_searches_of_the_profiles_are_what_libzstd_takes(profile: recipes.ProfileName) -> None:
+    """Out of their bounds it would take others without a word."""
+    using = recipes.recipe(profile, "zst").plain
+    assert isinstance(using, Zstd)
+    for name in ("strategy", "min_match", "search_log", "hash_log", "chain_log"):
+        lowest, highest = getattr(zstd.CompressionParameter, name).bounds()
+        value = getattr(using.search, name, lowest)
+        assert value == 0 or lowest <= value <= highest, name
+
+
+def test_searches_change_the_bytes() -> None:
+    data = b"".join(bytes([n % 251]) * (n % 7) + str(n * n).encode() for n in range(20_000))
+    plain = Zstd(level=9).encode(data)
+    assert recipes.recipe("default", "zst").plain.encode(data) != plain
 
 
 def test_gzip_carries_no_time_and_no_name() -> None:

@@ -117,7 +117,7 @@ class Mirror:
         source, place = errand.source, errand.target
         original = root_digest(errand)
         name = place.tag or original
-        there = self._target.registry.find_digest(place.repository, name)
+        there = self._target.registry.find_digest(place.repository, name, likely=original)
         image: Image | None = None
         digest, lacking = original, 0
         if there != original or errand.platforms:
@@ -173,7 +173,7 @@ class Mirror:
     def _copy_companion(
         self, source: Source, digest: Digest, repository: str, name: str | Digest
     ) -> int:
-        there = self._target.registry.find_digest(repository, name)
+        there = self._target.registry.find_digest(repository, name, likely=digest)
         if there == digest:
             return 0
         root = source.document(Descriptor(media_type="", digest=digest, size=0))

@@ -59,9 +59,18 @@ class Registry:
         self._auth = auth
         self._has_free_heads = has_free_heads
 
-    def head_manifest(self, repository: str, name: str | Digest) -> Head:
-        """Ask what a tag or digest points at."""
+    def head_manifest(
+        self, repository: str, name: str | Digest, *, likely: Digest | None = None
+    ) -> Head:
+        """Ask what a tag or digest points at.
+
+        Where it is the ``likely`` digest, the registry need not read the
+        manifest (RFC 9110, If-None-Match), and nothing else is known of it.
+        """
         what = f"{self.host}/{repository}{_joined(name)}"
+        headers = {"Accept": media.ACCEPT}
+        if likely is not None:
+            headers["If-None-Match"] = f'"{likely}"'
 
         def attempt() -> Head:
             with self.ask(
@@ -69,8 +78,11 @@ class Registry:
                 self.url(repository, "manifests", str(name)),
                 scope=token.pull(repository),
                 what=what,
-                headers={"Accept": media.ACCEPT},
+                headers=headers,
+                expected={200, 304} if likely is not None else None,
             ) as response:
+                if response.status_code == 304:  # noqa: PLR2004 - HTTP's own number
+                    return Head(digest=likely, media_type="", size=None)
                 return Head(
                     digest=_promised(response, what),
                     media_type=media.bare(response.headers.get("Content-Type", "")),
@@ -79,10 +91,15 @@ class Registry:
 
         return self.wire.retry(attempt)
 
-    def find_digest(self, repository: str, name: str | Digest) -> Digest | None:
-        """Ask what a tag or digest points at; None where it is not there."""
+    def find_digest(
+        self, repository: str, name: str | Digest, *, likely: Digest | None = None
+    ) -> Digest | None:
+        """Ask what a tag or digest points at; None where it is not there.
+
+        ``likely`` is as in `head_manifest`.
+        """
         try:
-            head = self.head_manifest(repository, name)
+            head = self.head_manifest(repository, name, likely=likely)
             if head.digest is not None:
                 return head.digest
             return self.get_manifest(repository, name).descriptor.digest

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from rke2pack.oci import media
 from tests.contract.oci import images
 from tests.contract.oci.images import Made
@@ -55,6 +57,42 @@ def test_unchanged_images_cost_one_head_a_side_and_one_list_a_repository(
     # Once for the host: it does not know the question.
     assert len(registry.asked("GET", "/referrers/")) == 1
     assert answer.json["totals"]["sent_bytes"] == 0
+
+
+@pytest.mark.parametrize("knows_conditions", [True, False])
+@pytest.mark.parametrize("has_digest_header", [True, False])
+def test_target_is_asked_whether_it_has_what_the_source_has(
+    mirror: MirrorCall,
+    registry: Simulator,
+    target: Simulator,
+    made: dict[str, Made],
+    *,
+    knows_conditions: bool,
+    has_digest_header: bool,
+) -> None:
+    """It need not read the manifest for a no; who does not know the question answers as ever."""
+    target.knows_conditions, target.has_digest_header = knows_conditions, has_digest_header
+    assert mirror(*NAMES).code == 0
+    answer = mirror(*NAMES)
+    assert set(statuses(answer).values()) == {"present"}
+    asked = {r.path.split("/")[3]: r.headers.get("If-None-Match") for r in target.asked("HEAD")}
+    assert asked == {name: f'"{image.digest}"' for name, image in made.items()}
+    assert {r.status for r in target.asked("HEAD")} == {304 if knows_conditions else 200}
+    assert len(target.asked("GET")) == (0 if knows_conditions or has_digest_header else 3)
+    moved = images.multi(9)
+    registry.push("rancher/beta", moved, "v1")
+    assert mirror(*NAMES).code == 0
+    assert target.manifests["rancher/beta", "v1"][1] == moved.raw
+
+
+def test_not_modified_is_no_answer_to_who_did_not_ask(
+    mirror: MirrorCall, registry: Simulator, made: dict[str, Made]
+) -> None:
+    assert made
+    registry.statuses = [(304, {})]
+    answer = mirror(NAMES[0])
+    assert answer.code != 0
+    assert "304" in answer.err
 
 
 def test_dry_run_plans_what_the_run_does_and_writes_nothing(
