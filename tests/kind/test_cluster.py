@@ -113,7 +113,7 @@ def test_every_chart_ends_as_it_should(
     }
     assert passed == {"install", "image", "pull", "state", "upgrade", "remove"}
     checked = {each["check"]: each for each in document["results"] if "cluster" in each["subject"]}
-    assert checked["import"]["detail"] == "1 archives, 1 names"
+    assert checked["import"]["detail"] == "1 archive, 1 name"
     assert checked["isolated"]["status"] == "passed"
     assert "registry.example.com: no route to host" in checked["isolated"]["detail"]
     kept = tmp_path / "tree/dist/validate/kind/live/always/defaults"

@@ -25,7 +25,10 @@ LAYERS: Final = (
         *("console", "engine", "filelock", "files", "github", "http", "journal", "kube"),
         *("process", "progress", "serving", "vcs"),
     },
-    {"address", "digest", "errors", "finding", "patch", "safeyaml", "settings", "strictjson"},
+    {
+        *("address", "digest", "errors", "finding", "patch", "safeyaml", "settings"),
+        *("strictjson", "wording"),
+    },
 )
 STRANGERS: Final = {"helm", "oci"}
 HOMES: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rke2pack import registries
+from rke2pack import registries, wording
 from rke2pack.console import Console
 from rke2pack.oci.model import unique
 from rke2pack.oci.registry.access import Access
@@ -47,7 +47,8 @@ def tell_sums(
     summed = [(each.status, each.image.size if each.image else None) for each in outcomes]
     registries.tell_sums(console, summed)
     verb = "to fetch" if is_dry_run else "fetched"
-    console.line(f"{as_size(shown)} {verb}, {totals['requests']} requests")
+    requests = wording.count(totals["requests"], "request")
+    console.line(f"{as_size(shown)} {verb}, {requests}")
     order = sorted(outcomes, key=lambda outcome: str(outcome.wish.reference))
     return {"images": [_to_json(each) for each in order], "totals": totals}
 

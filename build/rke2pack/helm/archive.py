@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 
 import deflate
 
+from rke2pack import wording
 from rke2pack.errors import IntegrityError
 
 MAX_ARCHIVE_BYTES = 32 * 1024 * 1024
@@ -107,7 +108,8 @@ def gunzip(data: bytes, *, what: str) -> bytes:
         if start == len(data):
             return bytes(raw)
         if not data.startswith(_GZIP_MAGIC, start):
-            msg = f"{what}: {len(data) - start} bytes of something else behind the gzip stream"
+            rest = wording.count(len(data) - start, "byte")
+            msg = f"{what}: {rest} of something else behind the gzip stream"
             raise IntegrityError(msg)
     msg = f"{what}: more than {MAX_GZIP_MEMBERS} gzip members"
     raise IntegrityError(msg)

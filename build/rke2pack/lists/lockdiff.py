@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rke2pack import wording
 from rke2pack.finding import Finding
 from rke2pack.lists.lock import Lock, LockedImage
 from rke2pack.lists.text import Section
@@ -106,7 +107,7 @@ def _change(reference: Reference, old: LockedImage | str, new: LockedImage | str
 
 def _facts(image: LockedImage) -> str:
     return "; ".join(
-        f"{each.platform} {each.manifest} ({each.blobs} blobs, {each.size} bytes)"
+        f"{each.platform} {each.manifest} ({wording.count(each.blobs, 'blob')}, {each.size} bytes)"
         for each in image.platforms
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rke2pack import wording
 from rke2pack.finding import Result
 from rke2pack.lists.lock import Lock
 from rke2pack.oci.verify.checks import Verified
@@ -34,7 +35,8 @@ def check(verified: Verified, lock: Lock) -> Iterator[Result]:
             )
     if not any(detail for _, detail in found):
         kept = sum(_is_kept(image, lock) for image in verified.images)
-        detail = f"{len(found)} images as in {lock.what}, {kept} with the registry's digest"
+        images = wording.count(len(found), "image")
+        detail = f"{images} as in {lock.what}, {kept} with the registry's digest"
         yield Result(subject=verified.scan.what, check="lock", status="passed", detail=detail)
 
 

@@ -54,8 +54,9 @@ class Coding(Protocol):
 class Search:
     """How matches are looked for, instead of the level's own way (zstd.h, ZSTD_cParameter).
 
-    ``min_match`` is in bytes; the others are powers of two: attempts at a place,
-    and places that the two tables remember (chain_log 0: the level's own).
+    ``min_match`` is in bytes, a match of ``target_length`` is good enough; the
+    others are powers of two: attempts at a place, and places that the two tables
+    remember. 0 is the level's own.
     """
 
     strategy: Strategy
@@ -63,11 +64,18 @@ class Search:
     search_log: int
     hash_log: int
     chain_log: int = 0
+    target_length: int = 0
 
     def __str__(self) -> str:
-        chain = f"c{self.chain_log}" if self.chain_log else ""
-        numbers = f"m{self.min_match}s{self.search_log}h{self.hash_log}{chain}"
-        return f"{self.strategy.name}-{numbers}"
+        numbers = {
+            "m": self.min_match,
+            "s": self.search_log,
+            "h": self.hash_log,
+            "c": self.chain_log,
+            "t": self.target_length,
+        }
+        said = "".join(f"{letter}{number}" for letter, number in numbers.items() if number)
+        return f"{self.strategy.name}-{said}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +110,7 @@ class Zstd:
                 zstd.CompressionParameter.search_log: self.search.search_log,
                 zstd.CompressionParameter.hash_log: self.search.hash_log,
                 zstd.CompressionParameter.chain_log: self.search.chain_log,
+                zstd.CompressionParameter.target_length: self.search.target_length,
             }
         compressor = zstd.ZstdCompressor(options=options)
         return compressor.compress(data, mode=zstd.ZstdCompressor.FLUSH_FRAME)

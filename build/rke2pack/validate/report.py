@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rke2pack import wording
 from rke2pack.finding import Finding, Result, Severity
 from rke2pack.validate.allow import Allowed, AllowList
 from rke2pack.validate.issue import CHECKS, Issue, merged
@@ -106,7 +107,7 @@ class Report:
     def _result(self, ran: Ran, issues: list[Issue], explained: int) -> Result:
         failed = sum(map(self._fails, issues))
         parts = [ran.detail] if ran.detail else []
-        parts += [f"{failed} findings"] if failed else []
+        parts += [wording.count(failed, "finding")] if failed else []
         parts += [f"{len(issues) - failed} to know"] if len(issues) > failed else []
         parts += [f"{explained} explained"] if explained else []
         return Result(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from rke2pack import wording
 from rke2pack.finding import Result
 from rke2pack.helm.chart import Chart
 from rke2pack.validate import chartfile, images, manifests, uservalues
@@ -75,7 +76,8 @@ class Static:
         for name in names:
             chart = self.collection.charts[name]
             examined = self.collection.get(name, row.kube_version)
-            count = f"{examined.objects} objects, {len(examined.variants)} variants"
+            variants = wording.count(len(examined.variants), "variant")
+            count = f"{wording.count(examined.objects, 'object')}, {variants}"
             self._ran(row, chart, _ROW_CHECKS, count)
             self._ran(row, chart, ("manifest",), "")
             for problem in chartfile.problems(chart, row):
@@ -144,7 +146,7 @@ class Static:
             self._ran(row, chart, _IMAGE_CHECKS if has_list else _IMAGE_CHECKS[1:], "")
         if has_list:
             name = images.owner_of(component)
-            detail = f"{count} images"
+            detail = wording.count(count, "image")
             self.report.ran.append(
                 Ran(row=row.name, chart=name, version="", check="image", detail=detail)
             )
@@ -210,7 +212,8 @@ class Static:
             chart = self.collection.charts[name]
             for row in rows:
                 if row.covers(name):
-                    self._ran(row, chart, ("user-values",), f"{len(user.values)} top-level keys")
+                    keys = wording.count(len(user.values), "top-level key")
+                    self._ran(row, chart, ("user-values",), keys)
             for problem in uservalues.problems(user, self.bundle.older.get(name, chart), chart):
                 yield _issue(problem, chart)
 

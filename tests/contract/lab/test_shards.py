@@ -93,7 +93,7 @@ def test_lost_job_is_named_with_the_commands_that_make_up_for_it(
         job.done("airgap", "--profile", "fast", "--shard", f"{number}/3", *where)
     answer = job.run("merge", tmp_path / "shards", "--output", tmp_path / "merged")
     assert answer.code == 8
-    assert "merge: 1 of 3 shards are missing: 2/3" in answer.err
+    assert "merge: 1 of 3 shards is missing: 2/3" in answer.err
     found = re.search(r"2/3: rke2pack (.*) && rke2pack (.*)", answer.err)
     assert found is not None
     again = make_job("again")

@@ -143,7 +143,7 @@ def test_an_image_without_entrypoint_is_told_and_fails_nothing(
     answer = gate("--component", "vsphere")
     assert answer.code == 0
     assert (
-        f"manual  {GAMMA} linux/amd64  neither Entrypoint nor Cmd; its 1 programs are for "
+        f"manual  {GAMMA} linux/amd64  neither Entrypoint nor Cmd; its 1 program is for "
         "linux/amd64 [entrypoint]\n0 passed, 0 failed, 1 manual\n" in answer.err
     )
 

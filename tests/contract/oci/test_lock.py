@@ -114,7 +114,7 @@ def test_a_moved_tag_is_told_and_only_lock_writes_it(
     answer = call("images", "--lock", "--check")
     assert answer.code == 7
     line = f"~ {ALPHA}  {made['alpha'].digest} -> {new.digest}"
-    assert f"1 images differ from what their registries have\n  {line}\nhint: " in answer.err
+    assert f"1 image differs from what its registry has\n  {line}\nhint: " in answer.err
     dry = call("images", "--lock", "--dry-run")
     assert dry.code == 0
     assert f'-      "digest": "{made["alpha"].digest}"' in dry.out

@@ -130,7 +130,7 @@ def test_without_the_base_containerd_fails_and_verify_says_why(
         if each.status == "failed"
     ]
     (message,) = failed
-    assert message.startswith("complete: a delta: 1 blobs come from rke2-images-core.linux-amd64")
+    assert message.startswith("complete: a delta: 1 blob comes from rke2-images-core.linux-amd64")
     assert message.endswith("name it with --base")
     scan, bases = scans.scan(archivefile.find(made)), [scans.scan(archivefile.find(base))]
     states = {each.status for each in verifyarchive.verify(scan, bases).results}

@@ -150,8 +150,9 @@ def test_flipped_bytes_never_change_the_content_unseen() -> None:
 
 @pytest.mark.parametrize("garbage", [b"\0", b"\0" * 512, b"x", b"\x1f", b"\n"])
 def test_bytes_behind_the_gzip_stream_are_refused(garbage: bytes) -> None:
+    told = "1 byte" if len(garbage) == 1 else f"{len(garbage)} bytes"
     assert refusal(archive.pack(FIXED) + garbage) == (
-        f"{len(garbage)} bytes of something else behind the gzip stream"
+        f"{told} of something else behind the gzip stream"
     )
 
 

@@ -98,7 +98,7 @@ def test_searches_of_the_profiles_are_what_libzstd_takes(profile: recipes.Profil
     """Out of their bounds it would take others without a word."""
     using = recipes.recipe(profile, "zst").plain
     assert isinstance(using, Zstd)
-    for name in ("strategy", "min_match", "search_log", "hash_log", "chain_log"):
+    for name in ("strategy", "min_match", "search_log", "hash_log", "chain_log", "target_length"):
         lowest, highest = getattr(zstd.CompressionParameter, name).bounds()
         value = getattr(using.search, name, lowest)
         assert value == 0 or lowest <= value <= highest, name

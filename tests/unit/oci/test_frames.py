@@ -97,6 +97,30 @@ def test_no_more_is_read_than_the_workers_need() -> None:
     found.close()
 
 
+def test_small_pieces_do_not_wait_behind_a_large_one() -> None:
+    small = [bytes([number]) for number in range(1, 9)]
+    done: list[bytes] = []
+    all_done = threading.Event()
+    waited: list[bool] = []
+
+    class Slow:
+        name = "slow"
+
+        def encode(self, data: Buffer) -> bytes:
+            if len(data) > 1:
+                waited.append(all_done.wait(10))
+            else:
+                done.append(bytes(data))
+            if done == small:
+                all_done.set()
+            return bytes(data)
+
+    jobs = [Job(key=0, coding=Slow(), chunks=[chunk]) for chunk in (b"12345678", *small)]
+    found = [frame.data for frame in frames.encode(jobs, workers=2, size=8)]
+    assert [data for data in found if data] == [b"12345678", *small]
+    assert waited == [True]
+
+
 def test_error_of_a_stream_ends_the_work() -> None:
     def broken() -> Iterator[bytes]:
         yield b"12345678"

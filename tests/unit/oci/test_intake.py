@@ -221,7 +221,7 @@ def test_folder_that_is_a_layout(layout: Layout, tmp_path: Path) -> None:
     intake.take_in(layout, source.root)
     lost = made["linux/amd64"].layers[0].digest
     source.drop(lost)
-    with pytest.raises(IntegrityError, match=f"lacks 1 blobs of its images: {lost}"):
+    with pytest.raises(IntegrityError, match=f"lacks 1 blob of its images: {lost}"):
         intake.take_in(Layout.open(tmp_path / "third"), source.root)
     damaged = made["linux/amd64"].layers[0]
     source.path(lost).write_bytes(bytes(damaged.size))
@@ -238,9 +238,7 @@ def test_delta_comes_when_its_base_is_there(layout: Layout, tmp_path: Path) -> N
     files = image_files(BASE, OWN)
     del files[blob(BASE)[0]], files["manifest.json"]
     path = archive(tmp_path, files)
-    with pytest.raises(
-        IntegrityError, match=f"lacks 1 blobs of its images: {Digest.of(BASE)}"
-    ) as e:
+    with pytest.raises(IntegrityError, match=f"lacks 1 blob of its images: {Digest.of(BASE)}") as e:
         intake.take_in(layout, path)
     assert e.value.hint == "give the archive that it builds upon too, when it is a delta"
     assert contents(layout) == set()
@@ -271,7 +269,7 @@ def hostile() -> dict[str, tuple[list[tuple[str, bytes]], type[PackError], str]]
         "no manifest": (
             [each for each in files if each[0] != blob(listed)[0]],
             IntegrityError,
-            f"lacks 1 blobs of its images: {Digest.of(listed)}",
+            f"lacks 1 blob of its images: {Digest.of(listed)}",
         ),
         "no image": (
             [("oci-layout", b""), ("index.json", index({NAME: BASE})), blob(BASE)],
@@ -284,7 +282,7 @@ def hostile() -> dict[str, tuple[list[tuple[str, bytes]], type[PackError], str]]
                 for n, d in files
             ],
             IntegrityError,
-            "lacks 1 blobs",
+            "lacks 1 blob",
         ),
         "foreign type": (
             [

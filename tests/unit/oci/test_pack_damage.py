@@ -137,7 +137,7 @@ def test_what_the_store_lacks_is_named(layout: Layout) -> None:
     assert "not there for linux/s390x" in message("example/app:v1", "linux/s390x")
     gone = Digest.of(packed(BASE, "gzip"))
     layout.drop(gone)
-    expected = f"docker.io/example/app:v1: {layout.root} lacks 1 blobs: {gone}"
+    expected = f"docker.io/example/app:v1: {layout.root} lacks 1 blob: {gone}"
     assert message("example/app:v1") == expected
 
 

@@ -122,7 +122,7 @@ def test_an_image_that_starts_nothing_is_looked_through() -> None:
     )  # fmt: skip
     found = judge(tree(layer(("bin/a", ARM), ("bin/b", AMD))))
     assert found[:2] == ("manual", "entrypoint")
-    assert found[2].endswith("; 1 of 2 programs are not for linux/amd64: /bin/a (ELF for arm64)")
+    assert found[2].endswith("; 1 of 2 programs is not for linux/amd64: /bin/a (ELF for arm64)")
     assert judge(tree(layer(("bin/a", ARM))))[0] == "failed"
 
 

@@ -45,7 +45,7 @@ def test_delta_is_whole_only_with_its_base(tmp_path: Path) -> None:
     path = delta(tmp_path, base)
     wrong, digest = failed(verify(path)), Digest.of(base.read_bytes())
     assert wrong == {
-        "complete": [f"a delta: 1 blobs come from base.tar ({digest}); name it with --base"]
+        "complete": [f"a delta: 1 blob comes from base.tar ({digest}); name it with --base"]
     }
     found = verify(path, base)
     assert failed(found) == {}

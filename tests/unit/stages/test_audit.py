@@ -43,7 +43,7 @@ def test_a_missing_image_fails_and_is_named(
     missing, stale = answer.out.splitlines()
     assert missing.startswith("  + core: x/a:2  (a 1.1.000 (variant default), templates/main.yaml:")
     assert stale == "  - core: x/a:1  (the charts need x/a:2)"
-    assert "1 images are missing from the lists" in answer.err
+    assert "1 image is missing from the lists" in answer.err
 
 
 def test_a_stale_image_alone_is_told(tmp_path: Path, repository: Path, rke2pack: Rke2pack) -> None:

@@ -317,7 +317,7 @@ def hostile() -> dict[str, tuple[dict[str, bytes], type[PackError], str]]:
     return {
         "zstd layer": (archive(own, zst), ValidationError, "is a zstd layer"),
         "layer of another config": (archive(other, SHARED), IntegrityError, "is a plain layer"),
-        "more layers": (archive(own, SHARED, OWN), IntegrityError, "names 1 layers of 2"),
+        "more layers": (archive(own, SHARED, OWN), IntegrityError, "names 1 layer of 2"),
         "bad name": (archive(own, SHARED, title="A:/"), ValidationError, "not an image reference"),
         "docker alone": (
             {**dict(map(blob, (own, SHARED))),

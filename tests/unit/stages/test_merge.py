@@ -98,7 +98,7 @@ def test_lost_shard_is_named_and_can_be_run_again_alone(yard: Yard) -> None:
     folder = yard.shards(5, *RECIPES["fast"], only=(1, 2, 4, 5))
     answer = yard.run("merge", folder)
     assert answer.code == 8
-    assert "error: merge: 1 of 5 shards are missing: 3/5\n" in answer.err
+    assert "error: merge: 1 of 5 shards is missing: 3/5\n" in answer.err
     assert not (yard.tree / "dist").exists()
     (said,) = re.findall(r"3/5: .* && rke2pack (.*)", answer.err)
     yard.done(*shlex.split(said), "--output", folder / "3")

@@ -289,7 +289,7 @@ def test_image_that_the_lock_leaves_out_is_skipped_by_name(bench: Bench) -> None
         each["status"]: each["detail"] for each in document["results"] if each["check"] == "lock"
     }
     assert found["skipped"].startswith(f"{NAMES[0]}: ")
-    assert found["passed"].startswith("1 images as in ")
+    assert found["passed"].startswith("1 image as in ")
 
 
 def test_lock_is_taken_for_the_registry_of_the_archive(bench: Bench) -> None:
@@ -298,7 +298,7 @@ def test_lock_is_taken_for_the_registry_of_the_archive(bench: Bench) -> None:
     home = Reference.parse(NAMES[0]).registry
     moved = lock.in_registry("registry.example.com")
     (bench.root / "images.lock").write_text(str(moved))
-    with pytest.raises(ValidationError, match="2 checks of 1 files failed"):
+    with pytest.raises(ValidationError, match="2 checks of 1 file failed"):
         bench.run(path, "--against", bench.root / "images.lock")
     bench.run(path, "--against", bench.root / "images.lock", "--registry", home)
 

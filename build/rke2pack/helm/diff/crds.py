@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from rke2pack import wording
 from rke2pack.helm.diff.plain import (
     Plain,
     canonical,
@@ -113,8 +114,7 @@ class CrdsDiff:
             yield from (f"crds: {change.name}: {fact}" for fact in facts)
             counts = Counter(f.version for f in change.facts if f.change == "field added")
             for version, number in counts.items():
-                plural = "field" if number == 1 else "fields"
-                yield f"crds: {change.name}: {version} {number} {plural} added"
+                yield f"crds: {change.name}: {version} {wording.count(number, 'field')} added"
 
 
 def compare_crds(old: Iterable[RenderedObject], new: Iterable[RenderedObject]) -> CrdsDiff:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from rke2pack import wording
 from rke2pack.helm.diff.fields import FieldChange, compare
 from rke2pack.helm.diff.plain import Plain, mapping, mappings, plain_mapping
 from rke2pack.helm.render import NAMESPACE, RenderedObject
@@ -186,14 +187,15 @@ class ObjectsDiff:
                 continue
             fields = [field for field in change.fields if not field.is_noise]
             restart = ", its pods are replaced" if change.restarts_pods else ""
-            yield f"{area}: changed {change.key} ({_count(len(fields), 'field')}{restart})"
+            yield f"{area}: changed {change.key} ({wording.count(len(fields), 'field')}{restart})"
             yield from (f"{area}:   {field}" for field in fields[:SHOWN_FIELDS])
             if len(fields) > SHOWN_FIELDS:
-                yield f"{area}:   and {_count(len(fields) - SHOWN_FIELDS, 'more field')}"
+                yield f"{area}:   and {wording.count(len(fields) - SHOWN_FIELDS, 'more field')}"
         if noise:
             restarting = sum(change.restarts_pods for change in noise)
             restart = f", pods are replaced in {restarting} of them" if restarting else ""
-            yield f"{area}: {_count(len(noise), 'object')} with new version labels only{restart}"
+            objects = wording.count(len(noise), "object")
+            yield f"{area}: {objects} with new version labels only{restart}"
 
 
 def objects_of(rendered: Iterable[RenderedObject]) -> Objects:
@@ -253,7 +255,3 @@ def _by_identity(objects: Objects) -> dict[tuple[ObjectKey, int], KubeObject]:
             number += 1
         found[item.key, number] = item
     return found
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 from typing import Any
 
-from rke2pack import files, strictjson
+from rke2pack import files, strictjson, wording
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, NotFoundError, ValidationError
 from rke2pack.oci import coding, media, model
@@ -149,7 +149,8 @@ class Saved:
 
     def _check_layers(self, layers: list[Staged], diff_ids: Sequence[Digest]) -> None:
         if len(layers) != len(diff_ids):
-            raise self.wrong(f"{len(layers)} layers, its config knows {len(diff_ids)}")
+            has = wording.count(len(layers), "layer")
+            raise self.wrong(f"{has}, its config knows {len(diff_ids)}")
         for number, (layer, diff_id) in enumerate(zip(layers, diff_ids, strict=True), start=1):
             packing = archivefile.packing_of(layer.start)
             if packing == "zstd":

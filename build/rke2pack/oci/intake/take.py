@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
 from rke2pack.oci import media, model, resolve
@@ -78,7 +78,8 @@ def needed(
     if walk.lacking:
         shown = ", ".join(map(str, list(walk.lacking)[:_SHOWN]))
         more = f" and {len(walk.lacking) - _SHOWN} more" if len(walk.lacking) > _SHOWN else ""
-        msg = f"{what}: lacks {len(walk.lacking)} blobs of its images: {shown}{more}"
+        lost = wording.count(len(walk.lacking), "blob")
+        msg = f"{what}: lacks {lost} of its images: {shown}{more}"
         raise IntegrityError(msg, hint=hint)
     return tuple(walk.found.values())
 

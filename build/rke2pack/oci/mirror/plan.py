@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError
 from rke2pack.oci.mirror import shape
@@ -96,7 +97,7 @@ def settled(errands: Iterable[Errand]) -> tuple[Errand, ...]:
             names = " and ".join(str(errand.reference) for errand in several)
             issues.append(f"{several[0].target}: {names}")
     if issues:
-        msg = f"mirror: {len(issues)} names at the target would be several images"
+        msg = f"mirror: {wording.count(len(issues), 'name')} at the target would be several images"
         hint = "keep them apart with --map, like --map quay.io/=quay/"
         raise ConfigError(msg, hint=hint, details=tuple(issues))
     return tuple(several[0] for several in places.values())

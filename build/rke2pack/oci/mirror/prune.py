@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import (
     AuthError,
@@ -64,7 +65,7 @@ def parse(
         else:
             found[reference] = None
     if issues:
-        msg = f"{what}: {len(issues)} lines cannot be removed"
+        msg = f"{what}: {wording.count(len(issues), 'line')} cannot be removed"
         raise ConfigError(msg, details=tuple(issues), hint="correct the list; nothing was written")
     if not found:
         msg = f"{what}: names nothing to remove"

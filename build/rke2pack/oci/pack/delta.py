@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
 from rke2pack.files import Cache
@@ -188,7 +188,8 @@ def _image(layout: Layout, entry: Entry, what: str) -> ArchiveImage:
     raw = layout.read(document.config.digest, max_bytes=MAX_CONFIG_BYTES)
     diff_ids = archive.diff_ids(raw, what=about)
     if len(diff_ids) != len(document.layers):
-        msg = f"{about}: its config names {len(diff_ids)} layers of {len(document.layers)}"
+        named = wording.count(len(diff_ids), "layer")
+        msg = f"{about}: its config names {named} of {len(document.layers)}"
         raise IntegrityError(msg)
     return ArchiveImage(
         reference=reference,

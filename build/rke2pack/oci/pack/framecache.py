@@ -86,6 +86,11 @@ class FrameCache:
             return None
         return entry if is_good else None
 
+    def has(self, coding: Coding, digest: Digest) -> bool:
+        """Whether there seem to be frames of a layer; `find` proves them."""
+        path = self._path(coding, digest)
+        return path.is_file() and path.with_suffix(".json").is_file()
+
     @contextmanager
     def growing(self, coding: Coding, digest: Digest) -> Iterator[Growing]:
         """Give a place for a layer's frames; `keep` gives it its name, else it is removed."""

@@ -56,21 +56,36 @@ def encode(
 ) -> Generator[Frame[_Key]]:
     """Yield the frames of all jobs in order, then for each job one without data.
 
-    Holds at most ``workers`` pieces under way, one that waits for them, and one
-    being read. An error of a stream ends it.
+    Holds as much as ``workers`` whole pieces under way, one that waits for them,
+    and one being read; of smaller pieces more of them. An error of a stream ends it.
     """
-    waiting: deque[tuple[_Key, Future[bytes] | None]] = deque()
+    waiting: deque[_Turn[_Key]] = deque()
+    held = 0
     with ThreadPoolExecutor(workers) as pool:
         for job in jobs:
             for piece in split(job.chunks, size=size):
-                while sum(future is not None for _, future in waiting) > workers:
-                    yield _frame(*waiting.popleft())
-                waiting.append((job.key, pool.submit(job.coding.encode, piece)))
+                while held > workers * size:
+                    turn = waiting.popleft()
+                    held -= turn.length
+                    yield turn.frame()
+                length = len(piece)
+                future = pool.submit(job.coding.encode, piece)
+                waiting.append(_Turn(key=job.key, length=length, future=future))
+                held += length
                 del piece  # the worker drops it as soon as it is done
-            waiting.append((job.key, None))
+            waiting.append(_Turn(key=job.key))
         while waiting:
-            yield _frame(*waiting.popleft())
+            yield waiting.popleft().frame()
 
 
-def _frame(key: _Key, future: Future[bytes] | None) -> Frame[_Key]:
-    return Frame(key=key, data=None if future is None else future.result())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn(Generic[_Key]):
+    """A piece of ``length`` bytes under way, or the end of a job."""
+
+    key: _Key
+    length: int = 0
+    future: Future[bytes] | None = None
+
+    def frame(self) -> Frame[_Key]:
+        """Wait for it."""
+        return Frame(key=self.key, data=None if self.future is None else self.future.result())

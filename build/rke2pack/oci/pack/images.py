@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rke2pack import strictjson
+from rke2pack import strictjson, wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
 from rke2pack.oci import resolve
@@ -66,7 +66,8 @@ def read_image(
     config = store.config(manifest.config)
     named = diff_ids(config, what=what)
     if not resolve.is_image(manifest) or len(named) != len(manifest.layers):
-        msg = f"{what}: does not fit the {len(manifest.layers)} layers of its manifest"
+        own = wording.count(len(manifest.layers), "layer")
+        msg = f"{what}: does not fit the {own} of its manifest"
         raise IntegrityError(msg)
     packings = [content.packing(store.layout, blob) for blob in manifest.layers]
     for blob, diff_id, packed in zip(manifest.layers, named, packings, strict=True):

@@ -30,7 +30,12 @@ _ZSTD: Mapping[ProfileName, Zstd] = MappingProxyType(
         "small": Zstd(
             level=16,
             search=Search(
-                strategy=Strategy.btopt, min_match=3, search_log=3, hash_log=21, chain_log=21
+                strategy=Strategy.btopt,
+                min_match=3,
+                search_log=3,
+                hash_log=21,
+                chain_log=21,
+                target_length=96,
             ),
         ),
     }

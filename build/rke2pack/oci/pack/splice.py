@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.files import Cache
@@ -81,9 +82,10 @@ class Splicer:
         return {each.digest: self._ready[self._key(each)] for each in every}
 
     def keep(self, layers: Iterable[Layer]) -> None:
-        """Encode layers as they come; `prepare` finds them, and tries again what is damaged.
+        """Encode layers as they come, but those of which the cache seems to have frames.
 
-        Raises ToolError when the disk is full.
+        `prepare` finds them, and tries again what is damaged. Raises ToolError when
+        the disk is full.
         """
         self._encode(self._unknown(layers))
 
@@ -94,8 +96,8 @@ class Splicer:
             if layer.digest in seen or not self._is_framed(layer):
                 continue
             seen.add(layer.digest)
-            self.meter.expect(layer.blob.size)
-            if self._is_new(layer):
+            if not self._frames.has(self.recipe.plain, layer.digest):
+                self.meter.expect(layer.blob.size)
                 yield layer
 
     def write(
@@ -219,7 +221,8 @@ class Splicer:
                 break
             yield chunk
         if left:
-            msg = f"{self.layout.root}: {layer.blob.digest} has {size - left} bytes, not {size}"
+            got = wording.count(size - left, "byte")
+            msg = f"{self.layout.root}: {layer.blob.digest} has {got}, not {size}"
             raise IntegrityError(msg, hint=coding.HINT)
 
     def _verbatim(self, layer: Layer) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rke2pack import strictjson
+from rke2pack import strictjson, wording
 from rke2pack.errors import ValidationError, in_line
 from rke2pack.finding import Status
 from rke2pack.oci import model
@@ -127,10 +127,11 @@ def _without_entrypoint(tree: Tree, platform: Platform) -> Verdict:
     if not count:
         return _verdict("entrypoint", "manual", f"{said}, and no program")
     if not wrong:
-        detail = f"{said}; its {count} programs are for {platform}"
+        detail = f"{said}; its {wording.count(count, 'program is', 'programs are')} for {platform}"
         return _verdict("entrypoint", "manual", detail)
     shown = ", ".join(wrong[:_SHOWN])
-    detail = f"{said}; {len(wrong)} of {count} programs are not for {platform}: {shown}"
+    found = f"{len(wrong)} of {wording.count(count, 'program')} {wording.are(len(wrong))}"
+    detail = f"{said}; {found} not for {platform}: {shown}"
     status: Status = "failed" if len(wrong) == count else "manual"
     return _verdict("entrypoint", status, detail)
 

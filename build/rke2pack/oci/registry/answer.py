@@ -18,7 +18,7 @@ from typing import Self, cast
 import requests
 import urllib3
 
-from rke2pack import strictjson
+from rke2pack import strictjson, wording
 from rke2pack.errors import (
     AuthError,
     IntegrityError,
@@ -105,7 +105,7 @@ def stream(
         now = time.monotonic()
         if now - since > patience:
             if got < least:
-                msg = f"{what}: only {got} bytes in {now - since:.0f} s"
+                msg = f"{what}: only {wording.count(got, 'byte')} in {now - since:.0f} s"
                 raise RegistryError(msg, temporary=True)
             since, got = now, 0
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from rke2pack import wording
 from rke2pack.errors import IntegrityError, NotFoundError, RegistryError
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.registry import answer, token
@@ -150,7 +151,8 @@ def _check_range(response: Response, start: int, blob: Descriptor, what: str) ->
         return
     length = answer.content_length(response)
     if length is not None and length != blob.size:
-        msg = f"{what}: the registry has {length} bytes, its descriptor says {blob.size}"
+        has = wording.count(length, "byte")
+        msg = f"{what}: the registry has {has}, its descriptor says {blob.size}"
         raise IntegrityError(msg)
 
 
@@ -159,6 +161,7 @@ def _too_short(
 ) -> RegistryError | IntegrityError:
     """Tell a body that ends properly, and is wrong, from one that may have been cut."""
     if "Content-Length" in response.headers or "Transfer-Encoding" in response.headers:
-        msg = f"{what}: {left} bytes shorter than the {blob.size} of its descriptor"
+        lacking = wording.count(left, "byte")
+        msg = f"{what}: {lacking} shorter than the {blob.size} of its descriptor"
         return IntegrityError(msg)
     return RegistryError(f"{what}: the answer broke off", temporary=True)

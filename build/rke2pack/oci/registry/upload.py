@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit
 
+from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryError
 from rke2pack.oci.model import Descriptor, Document
@@ -230,7 +231,7 @@ class Uploader:
             said = _RANGE.match(response.headers.get("Range", ""))
         has = int(said[1]) + 1 if said else end
         if has != end:
-            msg = f"{upload.what}: sent {end} bytes, the registry has {has}"
+            msg = f"{upload.what}: sent {wording.count(end, 'byte')}, the registry has {has}"
             raise RegistryError(msg, temporary=True)
         return replace(upload, location=place, offset=end)
 

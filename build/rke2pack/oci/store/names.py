@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from rke2pack import wording
 from rke2pack.errors import NotFoundError
 from rke2pack.oci import resolve
 from rke2pack.oci.model import Descriptor, Document, Manifest
@@ -49,6 +50,7 @@ class Store:
         found = next(each for each in image.documents if isinstance(each, Manifest))
         lacking = [blob for blob in found.blobs if not self.layout.has(blob)]
         if lacking:
-            msg = f"{reference}: {self.layout.root} lacks {len(lacking)} blobs: {lacking[0].digest}"
+            blobs = wording.count(len(lacking), "blob")
+            msg = f"{reference}: {self.layout.root} lacks {blobs}: {lacking[0].digest}"
             raise NotFoundError(msg)
         return found, next(iter(image.platforms), None)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from rke2pack import filelock, files
+from rke2pack import filelock, files, wording
 from rke2pack.errors import IntegrityError
 from rke2pack.oci.model import Descriptor
 
@@ -60,10 +60,9 @@ class Partial:
         got = self._hash.hexdigest()
         if self.offset != self._blob.size or got != self._blob.digest.hex:
             self.discard()
-            msg = (
-                f"{self._blob.digest}: content is sha256:{got}, {self.offset} bytes; "
-                f"expected {self._blob.size} bytes"
-            )
+            size = wording.count(self.offset, "byte")
+            expected = wording.count(self._blob.size, "byte")
+            msg = f"{self._blob.digest}: content is sha256:{got}, {size}; expected {expected}"
             raise IntegrityError(
                 msg, hint="fetch it again; if it stays, the source was changed or damaged"
             )

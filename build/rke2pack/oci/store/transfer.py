@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.oci import media, model
@@ -177,7 +178,8 @@ class Transfer:
         )
         lacking = self._lacking(image)
         if lacking:
-            msg = f"{wish.reference}: {len(lacking)} blobs are missing in {self.layout.root}"
+            blobs = wording.count(len(lacking), "blob is", "blobs are")
+            msg = f"{wish.reference}: {blobs} missing in {self.layout.root}"
             raise NotFoundError(msg, hint="run it without --offline")
         return Outcome(wish=wish, status="present", image=image)
 

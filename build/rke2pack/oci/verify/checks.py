@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
 from rke2pack.finding import Finding, Result, Status
@@ -91,7 +92,8 @@ class _Checking:
         """Run every check; what could not be read to its end is not looked at further."""
         size = sum(each.size for each in self.scan.sums)
         error = [self.scan.error.message] if self.scan.error else []
-        self._check("readable", error, f"{len(self.scan.names)} files in {size} bytes")
+        seen = f"{wording.count(len(self.scan.names), 'file')} in {wording.count(size, 'byte')}"
+        self._check("readable", error, seen)
         if self.scan.error:
             return
         self.note = self._note()
@@ -146,7 +148,8 @@ class _Checking:
             expected = _digest_in(name)
             if expected and expected != content.digest.hex:
                 wrong.append(f"{name} is {content.digest}")
-        self._check("digests", wrong, f"{len(self.scan.contents)} files are what they are named")
+        one, more = "file is what it is named", "files are what they are named"
+        self._check("digests", wrong, wording.count(len(self.scan.contents), one, more))
 
     def _once(self) -> None:
         twice = [name for name, count in Counter(self.scan.names).items() if count > 1]
@@ -160,7 +163,8 @@ class _Checking:
         if not self.view.images and not wrong and not self.view.lacking:
             wrong.append("holds no image")
         kind = "an OCI layout" if self.view.is_oci else "a docker archive"
-        self._check("documents", wrong, f"{kind} of {len(self.view.images)} images")
+        images = wording.count(len(self.view.images), "image")
+        self._check("documents", wrong, f"{kind} of {images}")
         for each in self.view.absent:
             self._finding("sparse-index", "every platform that the index lists", f"no {each}")
 
@@ -183,7 +187,8 @@ class _Checking:
         named = {digest: blob.size for digest, blob in lacking.items()}
         if named != note.needs:
             wrong.append(f"{deltanote.FILE} does not name what the delta needs")
-        self._check("complete", wrong, f"{len(lacking)} blobs come from {note.base.name}")
+        blobs = wording.count(len(lacking), "blob comes", "blobs come")
+        self._check("complete", wrong, f"{blobs} from {note.base.name}")
         if lacking and all(base.whole != note.base.digest for base in self.bases):
             self._finding("other-base", f"{note.base.name}, {note.base.digest}", "another archive")
 
@@ -201,7 +206,8 @@ class _Checking:
                         f"{image.title}: layer {number} unpacks to {each.content.tar}, "
                         f"its config says {each.diff_id}"
                     )
-        self._check("layers", wrong, f"{count} layers unpack to what the configs name")
+        layers = wording.count(count, "layer unpacks", "layers unpack")
+        self._check("layers", wrong, f"{layers} to what the configs name")
 
     def _compression(self) -> None:
         wrong = []
@@ -233,7 +239,8 @@ class _Checking:
             return
         too_large = self.scan.window > MAX_WINDOW
         wrong = [f"a window of {self.scan.window} bytes; nodes take {MAX_WINDOW}"]
-        fine = f"{self.scan.frames} frames, the largest window has {self.scan.window} bytes"
+        frames = wording.count(self.scan.frames, "frame")
+        fine = f"{frames}, the largest window has {self.scan.window} bytes"
         self._check("window", wrong if too_large else [], fine)
 
     def _platforms(self) -> None:
@@ -263,7 +270,8 @@ class _Checking:
             f"{key[0]}: is named more than once" for key, n in known.items() if n > 1 and key[0]
         ]
         found = [each for each in wrong if each] + twice
-        self._check("tags", found, f"{len(self.view.images)} names carry a tag")
+        carry = wording.count(len(self.view.images), "name carries", "names carry")
+        self._check("tags", found, f"{carry} a tag")
 
     def _listing(self) -> None:
         """Check that docker is told the same as containerd; of a delta only what is whole."""
@@ -339,4 +347,5 @@ def _digest_in(name: str) -> str:
 
 def _needs_base(note: DeltaNote, count: int) -> str:
     base = note.base
-    return f"a delta: {count} blobs come from {base.name} ({base.digest}); name it with --base"
+    blobs = wording.count(count, "blob comes", "blobs come")
+    return f"a delta: {blobs} from {base.name} ({base.digest}); name it with --base"

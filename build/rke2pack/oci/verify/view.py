@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 from typing import Any, Final
 
-from rke2pack import strictjson
+from rke2pack import strictjson, wording
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError
 from rke2pack.oci import media, model, resolve
@@ -221,7 +221,8 @@ def _is_there(seen: View, blob: Descriptor) -> bool:
         seen.lacking[blob.digest] = blob
         return False
     if content.size != blob.size:
-        msg = f"{seen.scan.what}: {blob.digest} has {content.size} bytes, described as {blob.size}"
+        has = wording.count(content.size, "byte")
+        msg = f"{seen.scan.what}: {blob.digest} has {has}, described as {blob.size}"
         raise IntegrityError(msg)
     return True
 
@@ -258,7 +259,7 @@ def _image(
 
 def _check_layers(layers: int, diff_ids: int, what: str) -> None:
     if layers != diff_ids:
-        msg = f"{what}: names {diff_ids} layers, its manifest {layers}"
+        msg = f"{what}: names {wording.count(diff_ids, 'layer')}, its manifest {layers}"
         raise IntegrityError(msg)
     if layers > MAX_LAYERS:
         msg = f"{what}: more than {MAX_LAYERS} layers"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.files import Cache
 from rke2pack.lists.guard import Guard
@@ -119,7 +120,8 @@ def command(
         max_size=max_size,
         is_dry_run=settings.is_dry_run,
     )
-    console.step(f"airgap: {len(planned.targets)} archives of {layout.root}, profile {profile}")
+    wished = wording.count(len(planned.targets), "archive")
+    console.step(f"airgap: {wished} of {layout.root}, profile {profile}")
     with ExitStack() as held:
         if not settings.is_dry_run:
             held.enter_context(layout.in_use())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.console import Console
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryError
@@ -156,9 +156,10 @@ class Work:
         kinds = {type(error) for error in errors}
         kind: type[PackError] = kinds.pop() if len(kinds) == 1 else RegistryError
         kind = IntegrityError if damaged else kind
-        state = "images are damaged, missing or not locked so" if damaged else "images are missing"
-        lacking = len(dict.fromkeys(self.incomplete))
-        msg = f"airgap: {len(errors)} {state}, {lacking} archives not built"
+        images = wording.count(len(errors), "image is", "images are")
+        state = "damaged, missing or not locked so" if damaged else "missing"
+        lacking = wording.count(len(dict.fromkeys(self.incomplete)), "archive")
+        msg = f"airgap: {images} {state}, {lacking} not built"
         hints = {error.hint for error in errors}
         raise kind(
             msg,

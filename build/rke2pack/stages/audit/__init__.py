@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.manual import Manual
@@ -80,12 +81,15 @@ def _fail(settings: Settings, audits: tuple[state.Audit, ...], *, allows_unknown
     """Raise ValidationError for what is missing, and for charts that nobody could ask."""
     missing = [str(gap) for each in audits for gap in each.gaps if gap.is_missing]
     if missing:
-        msg = f"{settings.tree}: {len(missing)} images are missing from the lists"
+        images = wording.count(len(missing), "image is", "images are")
+        msg = f"{settings.tree}: {images} missing from the lists"
         hint = "bump the chart to the version it has, or add them by hand"
         raise ValidationError(msg, hint=hint, details=tuple(missing))
     unknown = [f"{name}: {why}" for each in audits for name, why in each.unknown.items()]
     if unknown and not allows_unknown:
-        msg = f"{settings.tree}: {len(unknown)} charts could not be asked which images they need"
+        charts = wording.count(len(unknown), "chart")
+        they_need = "it needs" if len(unknown) == 1 else "they need"
+        msg = f"{settings.tree}: {charts} could not be asked which images {they_need}"
         hint = "use a chart repository that has them, or pass --allow-unknown"
         raise ValidationError(msg, hint=hint, details=tuple(unknown))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.lists.audit import Gap
@@ -56,7 +57,9 @@ def run(workspace: Workspace, tree: Rke2Tree, console: Console, since: str) -> s
         if step.opened or step.closed or step.problem:
             steps.append(step)
             _tell(console, step)
-    console.line(f"{since}: {at_start} gaps; {len(commits)} changes since; now {len(known)}")
+    first = wording.count(at_start, "gap")
+    changes = wording.count(len(commits), "change")
+    console.line(f"{since}: {first}; {changes} since; now {len(known)}")
     console.document(
         {
             "since": since,

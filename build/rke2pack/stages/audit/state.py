@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.lists import audit as auditing
 from rke2pack.lists import needs
@@ -83,8 +84,9 @@ def at(tree: Rke2Tree, revision: str) -> Rke2Tree:
 def tell(console: Console, found: Audit) -> None:
     """Say what was found."""
     where = f"{found.line}: " if found.line else ""
-    told = f"{found.charts} charts, {found.images} images, Kubernetes {found.kube_version}"
-    console.line(f"{where}{told}: {len(found.gaps)} gaps")
+    told = f"{wording.count(found.charts, 'chart')}, {wording.count(found.images, 'image')}"
+    gaps = wording.count(len(found.gaps), "gap")
+    console.line(f"{where}{told}, Kubernetes {found.kube_version}: {gaps}")
     for name, why in found.unknown.items():
         console.line(f"  ? {name}: {why}")
     for line in found.assumed:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rke2pack import templates
+from rke2pack import templates, wording
 from rke2pack.patch import unified_diff
 from rke2pack.stages.bump.model import FileChange, ImageChange, Move, Plan
 from rke2pack.tree.versions import BundledChart
@@ -73,7 +73,8 @@ def _is_vital(line: str) -> bool:
 
 def _image_lines(change: ImageChange) -> Iterator[str]:
     if not change.added and not change.removed:
-        yield f"images of {change.component}: no change ({len(change.proofs)} images)"
+        images = wording.count(len(change.proofs), "image")
+        yield f"images of {change.component}: no change ({images})"
     for reference in change.removed:
         yield f"images of {change.component}: - {reference}"
     for reference in change.added:
@@ -147,6 +148,7 @@ def markdown(plan: Plan, root: Path, *, kube_version: str) -> str:
     return templates.markdown(
         "rke2pack.stages.bump",
         code=_code,
+        count=wording.count,
         plan=plan,
         main=plan.moves[0],
         kube_version=kube_version,

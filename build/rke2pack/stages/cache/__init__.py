@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.errors import IntegrityError
 from rke2pack.manual import Manual
@@ -36,9 +37,10 @@ def stats(*, settings: Settings, console: Console, store: Path | None) -> None:
     """Count images, blobs and bytes, and what no image needs."""
     found = upkeep.stats(_opened(settings, store))
     console.line(f"images       {found.images}")
-    console.line(f"blobs        {found.blobs}, {found.bytes} bytes")
-    console.line(f"unreachable  {found.unreachable}, {found.unreachable_bytes} bytes")
-    console.line(f"partial      {found.partial}, {found.partial_bytes} bytes")
+    console.line(f"blobs        {found.blobs}, {wording.count(found.bytes, 'byte')}")
+    unreachable = wording.count(found.unreachable_bytes, "byte")
+    console.line(f"unreachable  {found.unreachable}, {unreachable}")
+    console.line(f"partial      {found.partial}, {wording.count(found.partial_bytes, 'byte')}")
     console.document({"stats": asdict(found)})
 
 
@@ -54,7 +56,8 @@ def verify(*, settings: Settings, console: Console, store: Path | None) -> None:
         console.line(f"{state}  {digest}")
     for name in found.incomplete:
         console.line(f"incomplete  {name}")
-    console.line(f"{found.blobs} blobs, {found.bytes} bytes, {len(found.damaged)} damaged")
+    seen = f"{wording.count(found.blobs, 'blob')}, {wording.count(found.bytes, 'byte')}"
+    console.line(f"{seen}, {len(found.damaged)} damaged")
     document: dict[str, Any] = {
         "blobs": found.blobs,
         "bytes": found.bytes,
@@ -63,10 +66,9 @@ def verify(*, settings: Settings, console: Console, store: Path | None) -> None:
     }
     console.document(document)
     if found.damaged or found.incomplete:
-        msg = (
-            f"{layout.root}: {len(found.damaged)} blobs are damaged, "
-            f"{len(found.incomplete)} images are incomplete"
-        )
+        blobs = wording.count(len(found.damaged), "blob is", "blobs are")
+        images = wording.count(len(found.incomplete), "image is", "images are")
+        msg = f"{layout.root}: {blobs} damaged, {images} incomplete"
         raise IntegrityError(msg, hint="pull them again", details=found.incomplete)
 
 
@@ -110,7 +112,9 @@ def gc(
     )
     for name in forgotten:
         console.line(f"forgotten  {name}")
-    console.line(f"{found.removed} files removed, {found.bytes} bytes; {found.young} are too young")
+    removed = f"{wording.count(found.removed, 'file')} removed"
+    young = f"{found.young} {wording.are(found.young)} too young"
+    console.line(f"{removed}, {wording.count(found.bytes, 'byte')}; {young}")
     console.document({"forgotten": forgotten, **asdict(found)})
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.errors import NotFoundError
 from rke2pack.files import Cache
@@ -61,7 +62,7 @@ def push(
     status = "planned" if settings.is_dry_run and sent.is_new else "copied"
     status = status if sent.is_new else "present"
     console.line(f"{status:<8} {reference}  {sent.digest}  {as_size(sent.size)}")
-    console.line(f"{as_size(sent.sent)} {verb}, {sent.layers} layers")
+    console.line(f"{as_size(sent.sent)} {verb}, {wording.count(sent.layers, 'layer')}")
     console.document(
         {
             "reference": str(reference),
@@ -140,10 +141,10 @@ def pull(
 
 def _tell(console: Console, received: Received, *, is_dry_run: bool) -> None:
     verb = "to fetch" if is_dry_run else "fetched"
-    console.line(
-        f"{len(received.names)} images are new, {len(received.kept)} stay as they are, "
-        f"{received.frames} layers have frames now"
-    )
+    new = wording.count(len(received.names), "image is new", "images are new")
+    kept = wording.count(len(received.kept), "stays as it is", "stay as they are")
+    framed = wording.count(received.frames, "layer has", "layers have")
+    console.line(f"{new}, {kept}, {framed} frames now")
     for name in received.incomplete:
         console.line(f"incomplete  {name}: not named, the cache lacks blobs of it")
-    console.line(f"{as_size(received.received)} {verb}, {received.layers} layers")
+    console.line(f"{as_size(received.received)} {verb}, {wording.count(received.layers, 'layer')}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.console import Console
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, PackError
@@ -79,7 +79,7 @@ def command(
     maker = DeltaMaker(output=output, cache=Cache(settings.cache_dir), form=form, max_size=max_size)
     work = Work(console=console, maker=maker, is_dry_run=settings.is_dry_run)
     work.findings += alone
-    console.step(f"delta: {len(found)} archives from {old} to {new}")
+    console.step(f"delta: {wording.count(len(found), 'archive')} from {old} to {new}")
     with nullcontext() if settings.is_dry_run else outfolder.writing(output):
         for pair in found:
             work.make(pair)

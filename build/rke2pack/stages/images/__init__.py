@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rke2pack import completion
+from rke2pack import completion, wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, ValidationError
 from rke2pack.lists.files import Difference
@@ -171,7 +171,8 @@ def _lists(workspace: Workspace, console: Console, *, is_check: bool) -> None:
     document["differences"] = listed.to_json(differences)
     document["lock"] = {"differences": [change.to_json() for change in changes]}
     if changes and not is_check:
-        console.line(f"{locking.path(workspace).name}: {len(changes)} images to lock anew")
+        images = wording.count(len(changes), "image")
+        console.line(f"{locking.path(workspace).name}: {images} to lock anew")
     console.document(document)
     if is_check:
         _fail(workspace, differences, changes)
@@ -188,13 +189,15 @@ def _fail(
             both = "'rke2pack images --lock', and commit images.txt and images.lock"
         raise ValidationError(
             f"{workspace.tree.images_path}: "
-            f"{len(differences)} lines differ from what the charts need",
+            f"{wording.count(len(differences), 'line differs', 'lines differ')}"
+            " from what the charts need",
             hint=f"run 'rke2pack images' and {both}",
             details=(*map(str, differences), *map(str, changes)),
         )
     if changes:
         raise ValidationError(
-            f"{locking.path(workspace)}: {len(changes)} images differ from images.txt",
+            f"{locking.path(workspace)}: "
+            f"{wording.count(len(changes), 'image differs', 'images differ')} from images.txt",
             hint="run 'rke2pack images --lock' and commit images.lock",
             details=tuple(map(str, changes)),
         )

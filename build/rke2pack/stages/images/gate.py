@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2pack import wishes
+from rke2pack import wishes, wording
 from rke2pack.console import Console
 from rke2pack.errors import (
     ConfigError,
@@ -50,7 +50,8 @@ def run(
         ),
         lock=lock.in_registry(settings.registry) if lock else None,
     )
-    console.step(f"images: verifying {len(wanted)} images for their platforms")
+    wished = wording.count(len(wanted), "image")
+    console.step(f"images: verifying {wished} for their platforms")
     results: list[Examined] = []
     for wish, found in side_by_side(images.access, jobs, wanted, gate.examine):
         own = found if isinstance(found, tuple) else _failures(wish, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rke2pack import journal
+from rke2pack import journal, wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.lists import files, text
@@ -67,9 +67,8 @@ def shown(workspace: Workspace, console: Console, lists: ImageLists) -> dict[str
         if each not in own:
             console.line(f"{each.component:<12} does not ship for {', '.join(sorted(asked))}")
     for each in own:
-        console.line(
-            f"{each.component:<12} {len(each.images):>3} images  {', '.join(each.platforms)}"
-        )
+        images = wording.count(len(each.images), "image ", "images")
+        console.line(f"{each.component:<12} {images:>10}  {', '.join(each.platforms)}")
     return {
         "components": {each.component: list(each.references) for each in own},
         "findings": [finding.to_json() for finding in lists.findings],

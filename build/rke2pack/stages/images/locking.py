@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rke2pack import journal, registries, wishes
+from rke2pack import journal, registries, wishes, wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError, PackError, ValidationError
 from rke2pack.lists import files, lockdiff
@@ -79,14 +79,15 @@ def run(
     if left_out == () and old is not None:
         unlocked = tuple(each for each in old.unlocked if each in asked)
     wanted = [Wish(reference=r, platforms=p) for r, p in asked.items() if r not in unlocked]
-    console.step(f"images: asking for {len(wanted)} images of images.txt")
+    console.step(f"images: asking for {wording.count(len(wanted), 'image')} of images.txt")
     made = _ask(console, images, wanted, None if is_check else old, jobs=jobs)
     new = _joined(workspace, old, Lock(images=tuple(made), unlocked=unlocked, what=str(where)))
     changes = lockdiff.between(old, new)
     for change in changes:
         console.line(str(change))
     written = _written(workspace, console, old, new, is_check=is_check)
-    console.line(f"{where.name}: {len(new.images)} images, {len(changes)} changes")
+    locked = wording.count(len(new.images), "image")
+    console.line(f"{where.name}: {locked}, {wording.count(len(changes), 'change')}")
     moved = [change.finding() for change in changes if old and change.kind in {"moved", "changed"}]
     console.findings(moved)
     console.document(
@@ -102,10 +103,15 @@ def run(
     )
     if is_check and changes:
         raise ValidationError(
-            f"{where}: {len(changes)} images differ from what their registries have",
+            f"{where}: {_differing(len(changes))}",
             hint="find out why; run 'rke2pack images --lock' to accept it, and commit images.lock",
             details=tuple(map(str, changes)),
         )
+
+
+def _differing(number: int) -> str:
+    one = "image differs from what its registry has"
+    return wording.count(number, one, "images differ from what their registries have")
 
 
 def _old(workspace: Workspace, console: Console, *, is_check: bool) -> Lock | None:

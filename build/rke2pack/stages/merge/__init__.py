@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.console import Console
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError
@@ -137,7 +137,8 @@ def command(
     merge = Merge(
         settings=settings, found=found, wanted=wanted, output=output or settings.tree / OUTPUT
     )
-    console.step(f"merge: {len(found)} shards, {len(merge.pieces)} files into {merge.output}")
+    shards, pieces = wording.count(len(found), "shard"), wording.count(len(merge.pieces), "file")
+    console.step(f"merge: {shards}, {pieces} into {merge.output}")
     left = [str(path) for path in gather.left_out(found)]
     for name in left:
         console.line(f"left out  {name}: no shard tells of it")

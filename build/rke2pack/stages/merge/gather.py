@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, NotFoundError, ReleaseError
 from rke2pack.oci.pack import outfile
@@ -81,7 +81,8 @@ def complete(found: tuple[Found, ...], plan: Plan, *, options: str) -> None:
         same = f"--shard {shard} --plan {plan.digest}{options}"
         lines.append(f"{shard}: rke2pack pull {same} && rke2pack airgap {same} {recipe}")
     names = ", ".join(map(str, lost))
-    msg = f"merge: {len(lost)} of {len(plan.shards())} shards are missing: {names}"
+    share = f"{len(lost)} of {wording.count(len(plan.shards()), 'shard')}"
+    msg = f"merge: {share} {wording.are(len(lost))} missing: {names}"
     raise ReleaseError(msg, hint="run them again, then merge again", details=tuple(lines))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.errors import IntegrityError
 from rke2pack.oci.hashing import digest_of
 from rke2pack.oci.pack import outfile
@@ -49,7 +49,8 @@ def verify(piece: Piece, path: Path | None = None) -> None:
         msg = f"{piece.path}: not a file"
         raise IntegrityError(msg, hint=_HINT)
     if state.st_size != piece.made.size:
-        msg = f"{piece.path}: {state.st_size} bytes, the record says {piece.made.size}"
+        found = wording.count(state.st_size, "byte")
+        msg = f"{piece.path}: {found}, the record says {piece.made.size}"
         raise IntegrityError(msg, hint=_HINT)
     with files.reported("read", place):
         digest = digest_of(place)

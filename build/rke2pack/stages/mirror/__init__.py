@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rke2pack import completion, files, wishes
+from rke2pack import completion, files, wishes, wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.lists.guard import Guard
@@ -203,7 +203,7 @@ def command(
         errands = part.own(every)
         mirror = call.mirror(jobs, meter, has_companions=not leaves_companions)
         removing = _removing(prune_file, call.rules, errands)
-        console.step(f"mirror: {len(errands)} images to {call.rules}")
+        console.step(f"mirror: {wording.count(len(errands), 'image')} to {call.rules}")
         outcomes = _outcomes(console, mirror, errands)
         removals = _prune(call, outcomes, removing)
     if nodes_file is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rke2pack import registries
+from rke2pack import registries, wording
 from rke2pack.console import Console
 from rke2pack.finding import Finding
 from rke2pack.oci.mirror.prune import Removal
@@ -33,7 +33,7 @@ def tell(console: Console, outcome: Outcome) -> None:
     if outcome.error is not None:
         registries.tell_failed(console, str(errand.reference), outcome.error)
         return
-    more = f"  +{outcome.companions} signatures" if outcome.companions else ""
+    more = f"  +{wording.count(outcome.companions, 'signature')}" if outcome.companions else ""
     size = as_size(outcome.sent_bytes)
     console.line(f"{outcome.status:<8} {errand.target}  {outcome.digest}  {size}{more}")
 
@@ -78,7 +78,8 @@ def report(
     registries.tell_sums(console, [(each.status, each.size) for each in outcomes])
     size = as_size(planned.bytes if planned else access.uploaded)
     number = totals["planned_requests"] if planned else requests
-    console.line(f"{size} {'to send' if planned else 'sent'}, {number} requests")
+    sent = f"{size} {'to send' if planned else 'sent'}"
+    console.line(f"{sent}, {wording.count(number, 'request')}")
     document: dict[str, Any] = {
         "images": [_to_json(each) for each in order],
         "totals": totals,

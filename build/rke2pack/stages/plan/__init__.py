@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rke2pack import completion, files
+from rke2pack import completion, files, wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.manual import Manual
@@ -66,7 +66,8 @@ def command(
         msg = "--matrix and --json: stdout has one document"
         raise ConfigError(msg, hint="choose one of them; --json has include, too")
     plan, _ = choose.make(settings, references, count, by=by, bundles=bundles)
-    console.step(f"plan: {len(plan.references)} {plan.by} in {count} shards, {plan.digest}")
+    asked = wording.count(len(plan.references), plan.by.removesuffix("s"))
+    console.step(f"plan: {asked} in {wording.count(count, 'shard')}, {plan.digest}")
     _tell(console, plan)
     console.findings(plan.findings)
     document = plan.to_json()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.address import hidden
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
@@ -91,7 +91,8 @@ def command(
         console.line(f"{proposal.branch.name} -> {proposal.branch.line}: {proposal.title}")
     addresses: dict[str, str] = {}
     if not settings.is_dry_run:
-        console.step(f"propose: pushing {len(proposals)} branches to {remote}")
+        told = wording.count(len(proposals), "branch", "branches")
+        console.step(f"propose: pushing {told} to {remote}")
         checkout.push(remote, [each.branch.name for each in proposals])
         if repository:
             target = (repository, api or environment.get("GITHUB_API_URL"), token)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rke2pack import completion, wishes
+from rke2pack import completion, wishes, wording
 from rke2pack.console import Console
 from rke2pack.fetch import report
 from rke2pack.fetch import run as runs
@@ -68,7 +68,7 @@ def command(
     wanted.check_shard(asked, by, bundles, is_whole=is_whole, is_named=bool(references))
     part = wanted.chosen(settings, asked, every, references, by=by, bundles=bundles)
     wished = wishes.guarded(part.wishes if part else every, guard)
-    console.step(f"pull: {len(wished)} images into {store or settings.store}")
+    console.step(f"pull: {wording.count(len(wished), 'image')} into {store or settings.store}")
     if part:
         console.line(str(part))
     with console.progress("pull") as meter:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.manual import Manual
@@ -133,7 +134,8 @@ def _publish(
     from rke2pack.release.publish import Publisher  # noqa: PLC0415
 
     repository, api, token = target
-    console.step(f"publish: {plan.tag}, {len(plan.assets)} files, to {repository}")
+    files = wording.count(len(plan.assets), "file")
+    console.step(f"publish: {plan.tag}, {files}, to {repository}")
     session = new_session(ca_file=settings.ca_file)
     publisher = Publisher(
         github=GitHub(session, repository, token=token, api=api),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.console import Console
 from rke2pack.errors import PackError, ReleaseError
 from rke2pack.files import Cache
@@ -245,6 +245,6 @@ def _unlocked(bill: Bill) -> tuple[Finding, ...]:
             check="not-locked",
             subject=locks.NAME,
             expected="an entry for every image, so that the SBOM has its digest",
-            got=f"none for {len(missing)} images, the first is {missing[0]}",
+            got=f"none for {wording.count(len(missing), 'image')}, the first is {missing[0]}",
         ),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.console import Console
 from rke2pack.manual import Manual
 from rke2pack.options import validate_options
@@ -110,13 +110,13 @@ def command(
 
 def _tell(console: Console, data: PageData, path: Path, page: bytes) -> None:
     proofs = sum(len(image.proofs or ()) for image in data.images)
-    console.line(f"images      {len(data.images)}, {proofs} proofs")
+    console.line(f"images      {len(data.images)}, {wording.count(proofs, 'proof')}")
     console.line(f"archives    {len(data.archives)}")
-    charts = len(data.changes.charts) if data.changes else 0
-    console.line(f"changes     {charts} charts" if data.changes else "changes     unknown")
+    charts = wording.count(len(data.changes.charts), "chart") if data.changes else "unknown"
+    console.line(f"changes     {charts}")
     for each in data.validations:
         failed, count = each.totals["failed"], len(each.results)
-        console.line(f"validation  {each.level}: {count} results, {failed} failed")
+        console.line(f"validation  {each.level}: {wording.count(count, 'result')}, {failed} failed")
     for section, text in data.missing.items():
         console.line(f"not there   {section}: {text}")
     console.findings(data.findings)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Final
 
-from rke2pack import templates
+from rke2pack import templates, wording
 from rke2pack.page import chart
 from rke2pack.page.release import PageData
 from rke2pack.page.treemap import Treemap
@@ -37,7 +37,13 @@ def render(data: PageData) -> str:
     colors = {each.name: number % COLORS for number, each in enumerate(data.components)}
     return templates.html(
         _PACKAGE,
-        filters={"size": as_size, "digest": short_digest, "arch": architecture, "tick": tick},
+        filters={
+            "size": as_size,
+            "counted": wording.count,
+            "digest": short_digest,
+            "arch": architecture,
+            "tick": tick,
+        },
         data=data,
         style=style,
         plain=_PLAIN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rke2pack import wording
 from rke2pack.page import sharing
 from rke2pack.page.release import PageData
 from rke2pack.page.sharing import Holders, Scope, Sums
@@ -56,8 +57,8 @@ def _contents(data: PageData) -> Iterator[Tile]:
         note="the charts were not read" if "proofs" in data.missing else f"{proved} proved",
         target="images",
     )
-    components = len(data.components)
-    yield Tile(value=str(charts), label="charts", note=f"{components} components", target="charts")
+    note = wording.count(len(data.components), "component")
+    yield Tile(value=str(charts), label="charts", note=note, target="charts")
 
 
 def _archives(data: PageData) -> Iterator[Tile]:
@@ -82,7 +83,7 @@ def _changes(data: PageData) -> Iterator[Tile]:
     yield Tile(
         value=str(len(found.charts)),
         label="charts changed",
-        note=f"{images} lines of image lists, against {found.against}",
+        note=f"{wording.count(images, 'line')} of image lists, against {found.against}",
         target="changes",
     )
 

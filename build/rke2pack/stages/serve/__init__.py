@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.manual import Manual
@@ -147,7 +148,8 @@ def _announce(site: Site, server: Server, console: Console) -> None:
     catalog = site.registry.catalog
     tags = sum(len(each.tags) for each in catalog.repositories.values())
     has_charts = site.shelf is not None
-    console.step(f"serve: {tags} images of {site.registry.layout.root} at {server.url}")
+    images = wording.count(tags, "image")
+    console.step(f"serve: {images} of {site.registry.layout.root} at {server.url}")
     if not tags:
         console.line("no image yet: 'rke2pack pull' fills the store; or name archives to serve")
     for name in catalog.unnamed:

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from rke2pack import wording
 from rke2pack.console import Console
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, IntegrityError, PackError, ValidationError
@@ -271,7 +272,8 @@ class Work:
         details = tuple(f"{each.subject}: {each.check}: {each.detail}" for each in failed)
         if len(failed) == 1:
             raise kind(f"verify: {details[0]}", hint=_hint(failed))
-        msg = f"verify: {len(failed)} checks of {subjects} files failed"
+        files = wording.count(subjects, "file")
+        msg = f"verify: {len(failed)} checks of {files} failed"
         raise kind(msg, hint=_hint(failed), details=details)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, PackError
 from rke2pack.finding import Result, Status
@@ -121,7 +121,8 @@ class Attestation:
         return self.trust.identity is not None
 
     def _tell(self, statement: Statement) -> None:
-        known = f"{len(statement.subjects)} files of {statement.tag}, by {statement.builder}"
+        named = wording.count(len(statement.subjects), "file")
+        known = f"{named} of {statement.tag}, by {statement.builder}"
         if not any(each.check == "provenance" for each in self.results):
             self._add(PROVENANCE, "provenance", known)
         finished = statement.finished

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from rke2pack import files
+from rke2pack import files, wording
 from rke2pack.errors import PackError
 from rke2pack.finding import Finding, Result, Status
 from rke2pack.oci.hashing import digest_of
@@ -75,7 +75,8 @@ def check_list(verified: Verified) -> Result:
     wrong += [f"{name} is not in the list" for name in sorted(names - listed)]
     if wrong:
         return _result(what, "list", f"{beside.name}: {'; '.join(wrong)}")
-    return _result(what, "list", f"the {len(names)} names of {beside.name}", is_wrong=False)
+    known = wording.count(len(names), "name")
+    return _result(what, "list", f"the {known} of {beside.name}", is_wrong=False)
 
 
 def _list_name(archive: str) -> str:

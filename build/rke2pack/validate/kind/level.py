@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from rke2pack import wording
 from rke2pack.errors import ToolError
 from rke2pack.finding import Result, Status
 from rke2pack.helm.chart import Chart
@@ -164,7 +165,7 @@ class Live:
             taken.append(archive.path.name)
             wrong += [problem("import", archive.path.name, "to be taken", said)] if said else []
         imported = node.images() - before
-        detail = f"{len(taken)} archives, {len(imported)} names"
+        detail = f"{wording.count(len(taken), 'archive')}, {wording.count(len(imported), 'name')}"
         self._note(row, ("import", detail, tuple(wrong)))
         return imported
 

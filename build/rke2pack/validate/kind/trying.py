@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rke2pack import files, safeyaml
+from rke2pack import files, safeyaml, wording
 from rke2pack.errors import PackError
 from rke2pack.helm.chart import Chart
 from rke2pack.kube import Cluster, Named
@@ -132,7 +132,7 @@ class Trying:
             "state": [problem("state", name, goal, lack) for name, lack in left],
         }
         for check, problems in found.items():
-            yield check, f"{len(own)} pods", tuple(dict.fromkeys(problems))
+            yield check, wording.count(len(own), "pod"), tuple(dict.fromkeys(problems))
         if any(found.values()):
             self._keep("pods")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
 from rke2pack.lists import lockedarchive
@@ -45,7 +46,7 @@ class Checking:
             yield "import", "", (taken,)
             return
         yield "import", self.trial.how, ()
-        count = f"{len(self.trial.expected)} images"
+        count = wording.count(len(self.trial.expected), "image")
         checks: Mapping[str, Callable[[], Iterator[Problem]]] = {
             "name": self._names,
             "digest": self._digests,
@@ -123,8 +124,9 @@ class Checking:
             elif kept.identity != str(kept.expected.config):
                 yield _problem("config", name, str(kept.expected.config), kept.identity)
             elif kept.diff_ids != layers:
-                got = f"{len(kept.diff_ids)} layers, or others"
-                yield _problem("config", name, f"the archive's {len(layers)} layers", got)
+                got = f"{wording.count(len(kept.diff_ids), 'layer')}, or others"
+                expected = f"the archive's {wording.count(len(layers), 'layer')}"
+                yield _problem("config", name, expected, got)
 
     def _layers(self) -> Iterator[Problem]:
         for name, kept in self._kept():

@@ -31,7 +31,7 @@ def test_two_images_for_one_name_are_refused_before_anything_is_written(
     answer = mirror(*NAMES, "--map", "rancher/alpha=rancher/same", "--map",
                     "rancher/beta=rancher/same")  # fmt: skip
     assert answer.code == 2
-    assert "1 names at the target would be several images" in answer.err
+    assert "1 name at the target would be several images" in answer.err
     assert "docker.io/rancher/alpha:v1 and docker.io/rancher/beta:v1" in answer.err
     assert target.requests == []
     registry.manifests["rancher/beta", "v1"] = registry.manifests["rancher/alpha", "v1"]

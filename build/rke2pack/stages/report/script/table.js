@@ -41,8 +41,8 @@ function startTable() {
       each.row.hidden = !isShown;
       count += isShown;
     }
-    byId("shown").textContent =
-      count === rows.length ? `${count} images` : `${count} of ${rows.length} images`;
+    const all = count === 1 ? "1 image" : `${count} images`;
+    byId("shown").textContent = count === rows.length ? all : `${count} of ${rows.length} images`;
     byId("nothing").hidden = count > 0;
   }
 

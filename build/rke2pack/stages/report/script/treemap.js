@@ -193,7 +193,8 @@ function startTreemap() {
     }
     if (fact.names?.length) {
       const names = fact.names.map((name) => make("li", {}, name));
-      detail.append(make("h4", {}, `${fact.names.length} images have it`), make("ul", {}, ...names));
+      const have = names.length === 1 ? "has" : "have";
+      detail.append(make("h4", {}, `${count(names.length, "image")} ${have} it`), make("ul", {}, ...names));
     }
   }
 
