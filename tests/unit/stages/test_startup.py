@@ -78,6 +78,15 @@ def test_what_a_run_would_load_is_noticed(tmp_path: Path) -> None:
     assert loaded(["airgap", "--quiet", *where], *building) == sorted(building)
 
 
+def test_airgap_that_pulls_nothing_new_loads_nothing_to_build_with(
+    rke2pack: Rke2pack, tmp_path: Path
+) -> None:
+    where = put_tree(tmp_path / "tree", tmp_path / "cache")
+    assert rke2pack("airgap", *where).code == 0
+    building = ("rke2pack.oci.pack.splice", "rke2pack.oci.pack.imagetar")
+    assert loaded(["airgap", "--pull", "--offline", "--quiet", *where], *building) == []
+
+
 def test_pull_offline_asks_nobody_and_loads_no_client(tmp_path: Path) -> None:
     where = put_tree(tmp_path / "tree", tmp_path / "cache")
     assert loaded(["pull", "--offline", *where], *NETWORK, *CHARTS, *CODINGS) == []

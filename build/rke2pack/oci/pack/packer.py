@@ -7,6 +7,7 @@ manifests and everything that decides its bytes.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -123,7 +124,9 @@ class Packer:
         What is wrong with an image is left for `pack` to say. Raises ToolError
         when the disk is full.
         """
-        self._splicer.keep(self._layers(images))
+        coming = iter(images)
+        for first in coming:
+            self._splicer.keep(self._layers(itertools.chain((first,), coming)))
 
     def _layers(self, images: Iterable[tuple[Reference, Manifest]]) -> Iterator[Layer]:
         from rke2pack.oci.pack import images as archive  # noqa: PLC0415 - only for what is built

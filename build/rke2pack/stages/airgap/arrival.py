@@ -65,11 +65,19 @@ class Arrival:
         return {"pulled": told}
 
     def _manifests(self, meter: Meter) -> Iterator[tuple[Reference, Manifest]]:
-        """Yield what an image has for each platform, as soon as it is there."""
+        """Yield what an image has for each platform, as soon as it is there.
+
+        Nothing where all was there before: then nothing is waited for.
+        """
+        held: list[tuple[Reference, Manifest]] = []
+        something_came = False
         for outcome in self.fetch.run(self.wishes, meter):
             report.tell(self.console, outcome)
             self.outcomes.append(outcome)
             documents = outcome.image.documents if outcome.image else ()
-            for document in documents:
-                if isinstance(document, Manifest):
-                    yield outcome.wish.reference, document
+            reference = outcome.wish.reference
+            held += [(reference, each) for each in documents if isinstance(each, Manifest)]
+            something_came = something_came or outcome.status == "copied"
+            if something_came:
+                yield from held
+                held.clear()
