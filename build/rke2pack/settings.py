@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+TREE_FOLDER = "charts-manifest"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
@@ -39,6 +41,11 @@ class Settings:
     allows_missing_digest: bool
     is_lab: bool
     lab: Lab | None = None
+
+    @property
+    def has_tree(self) -> bool:
+        """Whether ``tree`` is one."""
+        return (self.tree / TREE_FOLDER).is_dir()
 
     @property
     def store(self) -> Path:

@@ -72,9 +72,7 @@ def _refuse_file(name: str) -> None:
 
 def _platforms(settings: Settings) -> tuple[str, ...]:
     """Return the asked platforms, or the tree's where there is a tree."""
-    from rke2pack.tree.native import FOLDER  # noqa: PLC0415 - as `_workspace`
-
-    if settings.platforms or not (settings.tree / FOLDER).is_dir():
+    if settings.platforms or not settings.has_tree:
         return settings.platforms
     return _workspace(settings).tree.components.platforms
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError
 from rke2pack.finding import Finding
-from rke2pack.lists import lock as locks
-from rke2pack.lists.lock import Lock
 from rke2pack.oci.reference import Reference
 from rke2pack.settings import Settings
-from rke2pack.tree.native import FOLDER
+
+if TYPE_CHECKING:
+    from rke2pack.lists.lock import Lock
 
 _SHOWN = 3
 
@@ -34,8 +35,12 @@ class Guard:
     @classmethod
     def of(cls, settings: Settings, *, allows_moved: bool) -> Guard:
         """Make the guard of a tree; a folder that is none has no lock. Raises ConfigError."""
-        is_tree = (settings.tree / FOLDER).is_dir()
-        found = locks.read(settings.tree / locks.NAME) if is_tree else None
+        # A tree's modules take longer to load than all that is named without one.
+        if not settings.has_tree:
+            return cls(lock=None, allows_moved=allows_moved)
+        from rke2pack.lists import lock as locks  # noqa: PLC0415 - as above
+
+        found = locks.read(settings.tree / locks.NAME)
         lock = found.in_registry(settings.registry) if found else None
         return cls(lock=lock, allows_moved=allows_moved)
 
@@ -58,7 +63,9 @@ class Guard:
         except IntegrityError:
             if not self.allows_moved:
                 raise
-            expected = f"{image.root.digest} of {locks.NAME}"
+            from rke2pack.lists.lock import NAME  # noqa: PLC0415 - loaded with the lock
+
+            expected = f"{image.root.digest} of {NAME}"
             with self._lock:
                 self._moved[reference] = Finding(
                     severity="warning",
@@ -74,12 +81,14 @@ class Guard:
         found = [self._moved[each] for each in sorted(self._moved, key=str)]
         names = sorted(map(str, self._unknown))
         if names:
+            from rke2pack.lists.lock import NAME  # noqa: PLC0415 - loaded with the lock
+
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             found.append(
                 Finding(
                     severity="info",
                     check="not-locked",
-                    subject=locks.NAME,
+                    subject=NAME,
                     expected=f"an entry for {', '.join(names[:_SHOWN])}{more}",
                     got="none; 'rke2pack images --lock' writes it",
                 )

@@ -12,7 +12,6 @@ from rke2pack.lists.lock import Lock, LockedPlatform
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
 from rke2pack.settings import Settings
-from rke2pack.tree.native import FOLDER
 
 Unit = Literal["bytes", "images"]
 _SHOWN = 3
@@ -32,8 +31,7 @@ class Weights:
     @classmethod
     def of(cls, settings: Settings) -> Weights:
         """Read the tree's lock; a folder that is no tree has none. Raises ConfigError."""
-        is_tree = (settings.tree / FOLDER).is_dir()
-        lock = locks.read(settings.tree / locks.NAME) if is_tree else None
+        lock = locks.read(settings.tree / locks.NAME) if settings.has_tree else None
         return cls(lock=lock.in_registry(settings.registry) if lock else None)
 
     @property

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from rke2pack import files, journal
 from rke2pack.errors import ConfigError
+from rke2pack.settings import TREE_FOLDER
 from rke2pack.tree.datafiles import HINT, Tree, read
 
 if TYPE_CHECKING:
     from rke2pack.helm.manifest import ChartReference
 
-FOLDER = "charts-manifest"
+FOLDER = TREE_FOLDER
 IMAGES = "images.txt"
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=([^\s'\"$`\\]*)\Z")
 _NEEDED = ("KUBERNETES_VERSION", "RKE2_VERSION")

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +15,8 @@ from rke2pack.console import Console
 from rke2pack.errors import ConfigError
 from rke2pack.lists.guard import Guard
 from rke2pack.manual import Manual
-from rke2pack.oci.mirror import plan, prune
+from rke2pack.oci.mirror import plan
 from rke2pack.oci.mirror.names import Rules
-from rke2pack.oci.mirror.prune import Pruner, Removal
 from rke2pack.oci.mirror.run import Errand, Mirror, Outcome
 from rke2pack.oci.mirror.sources import ReferrersApis
 from rke2pack.oci.platform import Platform
@@ -33,6 +33,9 @@ from rke2pack.settings import Settings
 from rke2pack.shards.asked import Asked, shard_options
 from rke2pack.stages.mirror import nodes, report, sharding
 from rke2pack.stages.mirror.sharding import Part
+
+if TYPE_CHECKING:
+    from rke2pack.oci.mirror.prune import Removal
 
 _TEMPORARY = "mirror-"
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -235,6 +238,8 @@ def _removing(
     if path is None:
         return ()
     kept = [errand.target for errand in errands]
+    from rke2pack.oci.mirror import prune  # noqa: PLC0415 - rarely asked for
+
     return prune.parse(files.read_text(path), rules, kept, what=str(path))
 
 
@@ -253,6 +258,8 @@ def _prune(
         kept.setdefault(place.repository, set()).add(place.tag or str(outcome.digest))
     registry = call.access.registry(call.rules.host)
     names = {repository: frozenset(each) for repository, each in kept.items()}
+    from rke2pack.oci.mirror.prune import Pruner  # noqa: PLC0415 - rarely asked for
+
     pruner = Pruner(registry=registry, kept=names, is_dry_run=call.settings.is_dry_run)
     removals = pruner.run(removing)
     for removal in removals:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rke2pack import registries, wording
 from rke2pack.console import Console
 from rke2pack.finding import Finding
-from rke2pack.oci.mirror.prune import Removal
 from rke2pack.oci.mirror.run import Outcome
 from rke2pack.oci.mirror.target import Planned
 from rke2pack.oci.registry.access import Access
 from rke2pack.progress import as_size
+
+if TYPE_CHECKING:
+    from rke2pack.oci.mirror.prune import Removal
 
 _STATUSES = ("copied", "present", "failed", "planned")
 
