@@ -65,7 +65,8 @@ class _EndedError(KeyboardInterrupt):
         self.number = number
 
 
-_came: list[_EndedError] = []
+# The number alone: the error would keep alive all that it has passed.
+_came: list[signal.Signals] = []
 
 
 class _Words(click.Group):
@@ -154,9 +155,8 @@ def main() -> None:
 def _end(number: int, _: FrameType | None) -> NoReturn:
     # What this catches half made cannot be taken down in order, and says so where nobody asks.
     sys.unraisablehook = lambda _: None
-    ended = _EndedError(signal.Signals(number))
-    _came.append(ended)
-    raise ended
+    _came.append(signal.Signals(number))
+    raise _EndedError(signal.Signals(number))
 
 
 def run(arguments: list[str]) -> int:
@@ -191,7 +191,7 @@ def _unforeseen(console: Console, exc: Exception) -> int:
     """Tell of a bug; called where the exception is handled."""
     # Python makes another error of what ends a run where its C code imports or makes a class.
     if _came:
-        return _interrupted(console, _came[0])
+        return _interrupted(console, _EndedError(_came[0]))
     import traceback  # noqa: PLC0415 - not for what goes well
 
     sys.stderr.write(hidden(traceback.format_exc()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +33,22 @@ class Fetch:
     jobs: int
     engine_patterns: tuple[str, ...] = ()
 
-    def run(self, wishes: tuple[Wish, ...], meter: Meter) -> Iterator[Outcome]:
-        """Bring every image and let its name point at it; yield outcomes as they are ready."""
+    def run(self, wishes: tuple[Wish, ...], meter: Meter) -> Generator[Outcome]:
+        """Bring every image and let its name point at it; yield outcomes as they are ready.
+
+        Closed before its end, it ends what is under way.
+        """
         local = [wish for wish in wishes if _is_local(wish, self.engine_patterns)]
         remote = [wish for wish in wishes if wish not in local]
         if self._is_read_only:
             yield from self._outcomes(Layout(self.store), local, remote, meter)
             return
         layout = open_store(self.settings, self.store)
-        with layout.in_use():
-            yield from self._tagged(layout, self._outcomes(layout, local, remote, meter))
+        with (
+            layout.in_use(),
+            closing(self._outcomes(layout, local, remote, meter)) as outcomes,
+        ):
+            yield from self._tagged(layout, outcomes)
 
     def _tagged(self, layout: Layout, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
         names: dict[str, Descriptor] = {}
@@ -60,7 +66,7 @@ class Fetch:
 
     def _outcomes(
         self, layout: Layout, local: list[Wish], remote: list[Wish], meter: Meter
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         transfer = Transfer(
             access=self.access,
             layout=layout,

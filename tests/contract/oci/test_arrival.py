@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from rke2pack.digest import Digest
 from rke2pack.oci.coding import Zstd
+from rke2pack.oci.pack.images import Layer
+from rke2pack.oci.pack.splice import Splicer
 from rke2pack.oci.registry.pace import Pace
 from rke2pack.oci.store.layout import Layout
 from tests.contract.oci import images
@@ -252,3 +255,24 @@ def test_shard_fetches_what_its_archives_hold(call: Call, registry: Simulator, o
     fewest = min(len(answer.json["pulled"]["images"]) for answer in answers)
     assert fewest < 3
     assert registry.asked("HEAD")
+
+
+def test_what_ends_the_compression_ends_the_transfer(
+    call: Call, registry: Simulator, made: dict[str, Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing goes on to be fetched for a run that is over, though its error lives on."""
+    late = list(made["beta"].children[0].blobs)[-1]
+    registry.silence[late] = 3 * SECONDS
+
+    def ended(_self: Splicer, layers: Iterable[Layer]) -> None:
+        next(iter(layers))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Splicer, "keep", ended)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        call("airgap", "--pull")
+    assert caught.value.__traceback__ is not None
+    assert time.monotonic() - started < SECONDS
+    names = {thread.name.partition("_")[0] for thread in threading.enumerate()}
+    assert not names & {"blob", "image"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +45,12 @@ class Arrival:
 
     def run(self, work: Work) -> None:
         """Fetch everything; `Work.build` finds what has come, and knows what has not."""
-        if work.request.is_dry_run:
-            for _ in self._manifests(work.meter):
-                pass
-        else:
-            work.keep(self._manifests(work.meter))
+        with closing(self._manifests(work.meter)) as manifests:
+            if work.request.is_dry_run:
+                for _ in manifests:
+                    pass
+            else:
+                work.keep(manifests)
         for outcome in self.outcomes:
             reference = outcome.wish.reference
             if outcome.error is not None:
@@ -64,20 +66,22 @@ class Arrival:
         )
         return {"pulled": told}
 
-    def _manifests(self, meter: Meter) -> Iterator[tuple[Reference, Manifest]]:
+    def _manifests(self, meter: Meter) -> Generator[tuple[Reference, Manifest]]:
         """Yield what an image has for each platform, as soon as it is there.
 
         Nothing where all was there before: then nothing is waited for.
         """
         held: list[tuple[Reference, Manifest]] = []
         something_came = False
-        for outcome in self.fetch.run(self.wishes, meter):
-            report.tell(self.console, outcome)
-            self.outcomes.append(outcome)
-            documents = outcome.image.documents if outcome.image else ()
-            reference = outcome.wish.reference
-            held += [(reference, each) for each in documents if isinstance(each, Manifest)]
-            something_came = something_came or outcome.status == "copied"
-            if something_came:
-                yield from held
-                held.clear()
+        # What ends the work ends the transfer, too, instead of letting it go on.
+        with closing(self.fetch.run(self.wishes, meter)) as outcomes:
+            for outcome in outcomes:
+                report.tell(self.console, outcome)
+                self.outcomes.append(outcome)
+                documents = outcome.image.documents if outcome.image else ()
+                reference = outcome.wish.reference
+                held += [(reference, each) for each in documents if isinstance(each, Manifest)]
+                something_came = something_came or outcome.status == "copied"
+                if something_came:
+                    yield from held
+                    held.clear()
