@@ -174,24 +174,29 @@ def run(arguments: list[str]) -> int:
             cli.invoke(context)
     except click.exceptions.Exit as exc:
         return exc.exit_code
-    except click.ClickException as exc:
-        _tell_wrong_call(exc, _console(context, arguments, app))
-        return ConfigError.exit_code
     except (click.Abort, KeyboardInterrupt) as exc:
         return _interrupted(_console(context, arguments, app), exc)
-    except PackError as exc:
-        _console(context, arguments, app).error(exc)
-        return exc.exit_code
-    except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug, shown whole
-        return _unforeseen(_console(context, arguments, app), exc)
+    except Exception as exc:  # noqa: BLE001 - the last line of defence
+        return _failed(_console(context, arguments, app), exc)
     return 0
 
 
-def _unforeseen(console: Console, exc: Exception) -> int:
-    """Tell of a bug; called where the exception is handled."""
+def _failed(console: Console, exc: Exception) -> int:
+    """Tell of an error; called where the exception is handled."""
     # Python makes another error of what ends a run where its C code imports or makes a class.
     if _came:
         return _interrupted(console, _EndedError(_came[0]))
+    if isinstance(exc, click.ClickException):
+        _tell_wrong_call(exc, console)
+        return ConfigError.exit_code
+    if isinstance(exc, PackError):
+        console.error(exc)
+        return exc.exit_code
+    return _unforeseen(console, exc)
+
+
+def _unforeseen(console: Console, exc: Exception) -> int:
+    """Tell of a bug, whole."""
     import traceback  # noqa: PLC0415 - not for what goes well
 
     sys.stderr.write(hidden(traceback.format_exc()))

@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 
 from rke2pack import cli
+from rke2pack.errors import RegistryError
 
 
 def interrupted(*_arguments: object) -> NoReturn:
@@ -35,13 +36,29 @@ def while_c_imports(*_arguments: object) -> NoReturn:
     raise ImportError(msg)
 
 
+def while_a_library_tries_without(*_arguments: object) -> NoReturn:
+    """As a library that does without what it could not import, and fails for that."""
+    with contextlib.suppress(KeyboardInterrupt):
+        cli._end(signal.SIGINT, None)
+    msg = "TLS is not there"
+    raise RegistryError(msg)
+
+
 @pytest.fixture(autouse=True)
 def no_signal_came(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "_came", [])
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
 
-@pytest.mark.parametrize("ending", [interrupted, while_a_class_is_made, while_c_imports])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        interrupted,
+        while_a_class_is_made,
+        while_c_imports,
+        while_a_library_tries_without,
+    ],
+)
 def test_ctrl_c_while_modules_are_imported_is_no_bug(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

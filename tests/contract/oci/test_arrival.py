@@ -248,6 +248,53 @@ def test_engine_is_asked_for_images_of_the_archives_only(call: Call) -> None:
     assert "--from-engine rancher/gamma: no image is called so" in answer.err
 
 
+def test_engine_is_asked_in_the_shard_that_has_the_image(call: Call) -> None:
+    """A matrix of jobs says the same in all of them."""
+    answers = [
+        call("airgap", "--pull", "--offline", "--shard", f"{number}/5", "--from-engine", "*/gamma")
+        for number in range(1, 6)
+    ]
+    assert not [answer.err for answer in answers if "no image is called so" in answer.err]
+
+
+def test_refused_images_are_all_named_with_what_to_do(call: Call, registry: Simulator) -> None:
+    registry.auth, registry.is_public = "basic", False
+    answer = call("airgap", "--pull")
+    assert answer.code != 0
+    assert "error: airgap: 3 images are missing, 3 archives not built" in answer.err
+    for name in ("alpha", "beta", "gamma"):
+        assert f"  docker.io/rancher/{name}:v1: " in answer.err
+    assert "hint: log in with" in answer.err
+
+
+def test_offline_says_what_helps(call: Call) -> None:
+    assert call("pull", "docker.io/rancher/alpha:v1").code == 0
+    answer = call("airgap", "--pull", "--offline")
+    assert answer.code == MISSING
+    assert "error: airgap: 2 images are missing, 3 archives not built" in answer.err
+    assert "hint: run it without --offline" in answer.err
+
+
+def test_what_is_in_unchanged_archives_is_not_compressed_again(
+    call: Call, registry: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("airgap", "--pull").code == 0
+    shutil.rmtree(tmp_path / "own/cache/frames")
+    moved = images.manifest(images.AMD64, [b"base", b"other"], is_docker=True)
+    registry.push("rancher/gamma", moved, "v1")
+    kept: list[Layer] = []
+    own = Splicer.keep
+
+    def keep(splicer: Splicer, layers: Iterable[Layer]) -> None:
+        every = list(layers)
+        kept.extend(every)
+        own(splicer, every)
+
+    monkeypatch.setattr(Splicer, "keep", keep)
+    assert call("airgap", "--pull").code == 0
+    assert {layer.blob.digest for layer in kept} == set(list(moved.blobs)[1:])
+
+
 def test_shard_fetches_what_its_archives_hold(call: Call, registry: Simulator, out: Path) -> None:
     answers = [call("airgap", "--pull", "--shard", f"{number}/3") for number in (1, 2, 3)]
     assert [answer.code for answer in answers] == [0, 0, 0], [a.err for a in answers]

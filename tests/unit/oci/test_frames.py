@@ -121,6 +121,33 @@ def test_small_pieces_do_not_wait_behind_a_large_one() -> None:
     assert waited == [True]
 
 
+def test_what_is_done_does_not_wait_for_a_job_that_is_long_in_coming() -> None:
+    yielded: list[object] = []
+
+    def jobs() -> Iterator[Job[int]]:
+        yield Job(key=1, coding=Recorder(), chunks=[b"1"])
+        time.sleep(0.2)
+        yield Job(key=2, coding=Recorder(), chunks=[b"2"])
+        assert Frame(key=1, data=b"1") in yielded
+        yield Job(key=3, coding=Recorder(), chunks=[b"3"])
+
+    for frame in frames.encode(jobs(), workers=2, size=8):
+        yielded.append(frame)  # noqa: PERF402 - seen by the jobs
+    assert [frame.data for frame in yielded if isinstance(frame, Frame) and frame.data] == [
+        b"1", b"2", b"3"
+    ]  # fmt: skip
+
+
+def test_what_waits_for_a_worker_is_not_done_for_work_that_is_over() -> None:
+    coding = Recorder(delays=(0.2,))
+    found = frames.encode(
+        [Job(key=n, coding=coding, chunks=[b"x"]) for n in range(8)], workers=1, size=8
+    )
+    assert next(found).data == b"x"
+    found.close()
+    assert coding.calls <= 2
+
+
 def test_error_of_a_stream_ends_the_work() -> None:
     def broken() -> Iterator[bytes]:
         yield b"12345678"

@@ -4,13 +4,16 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rke2pack.errors import ConfigError, IntegrityError, NotFoundError, PackError
+from rke2pack.oci.pack.packer import Artifact, Found, Packer
 from rke2pack.oci.store.layout import Layout
 from rke2pack.stages.airgap import command
 from tests.unit.oci.imaging import layer, put_image
@@ -216,7 +219,7 @@ def test_every_missing_image_is_named_and_its_archives_are_not_written(bench: Be
     bench.layout.untag(frozenset({"docker.io/example/canal:v1", "docker.io/example/shared:v1"}))
     with pytest.raises(NotFoundError) as caught:
         bench.run()
-    assert caught.value.message == "airgap: 4 images are missing, 6 archives not built"
+    assert caught.value.message == "airgap: 2 images are missing, 6 archives not built"
     assert caught.value.hint == "run it with --pull, or 'rke2pack pull' before"
     assert sorted(caught.value.details) == sorted(
         f"docker.io/example/{name}:v1: not in {bench.layout.root} (linux/{arch})"
@@ -255,6 +258,40 @@ def test_damaged_image_does_not_keep_the_others_from_being_built(bench: Bench) -
     vsphere = "rke2-images-vsphere.linux-amd64.tar.zst"
     expected = files_of(AMD64, "amd64", "tar.zst") | files_of(ARM64, "arm64", "tar.zst")
     assert archives == expected - {vsphere}
+
+
+def test_one_damaged_layer_of_several_archives_is_one_image(bench: Bench) -> None:
+    manifest = put_image(
+        bench.layout, "docker.io/example/canal:v1", [(layer({"a": b"1"}), "gzip")]
+    )["linux/amd64"]
+    path = bench.layout.path(manifest.layers[0].digest)
+    path.write_bytes(bytes([31, 139]) + bytes(path.stat().st_size - 2))
+    with pytest.raises(IntegrityError) as caught:
+        bench.run("--platform", "linux/amd64")
+    assert caught.value.message == (
+        "airgap: 1 image is damaged, missing or not locked so, 2 archives not built"
+    )
+    assert len(caught.value.details) == 1
+    assert caught.value.hint == "run 'rke2pack cache verify', then pull"
+
+
+def test_frames_are_proven_for_each_archive(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between one archive and the next, hours may pass and the cache's disk may fail."""
+    own = Packer.pack
+
+    def pack(packer: Packer, path: Path, images: Iterable[Found]) -> tuple[Artifact, ...]:
+        made = own(packer, path, images)
+        for frames in bench.cache.glob("frames/*/*.frames"):
+            frames.write_bytes(frames.read_bytes()[:-1] + b"!")
+        return made
+
+    bench.run("--platform", "linux/amd64")
+    expected = {path.name: path.read_bytes() for path in bench.output.glob("*.zst")}
+    shutil.rmtree(bench.output)
+    shutil.rmtree(bench.cache / "frames")
+    monkeypatch.setattr(Packer, "pack", pack)
+    bench.run("--platform", "linux/amd64")
+    assert {path.name: path.read_bytes() for path in bench.output.glob("*.zst")} == expected
 
 
 def test_dry_run_writes_nothing(bench: Bench) -> None:

@@ -61,7 +61,8 @@ def encode(
     """
     waiting: deque[_Turn[_Key]] = deque()
     held = 0
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         for job in jobs:
             for piece in split(job.chunks, size=size):
                 while held > workers * size:
@@ -74,8 +75,14 @@ def encode(
                 held += length
                 del piece  # the worker drops it as soon as it is done
             waiting.append(_Turn(key=job.key))
+            while waiting and waiting[0].is_done:  # the next job may be long in coming
+                turn = waiting.popleft()
+                held -= turn.length
+                yield turn.frame()
         while waiting:
             yield waiting.popleft().frame()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +92,11 @@ class _Turn(Generic[_Key]):
     key: _Key
     length: int = 0
     future: Future[bytes] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether `frame` waits for nothing."""
+        return self.future is None or self.future.done()
 
     def frame(self) -> Frame[_Key]:
         """Wait for it."""

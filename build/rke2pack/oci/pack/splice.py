@@ -9,7 +9,6 @@ and a length that was kept from another run is held against what the bytes say.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,18 +45,16 @@ class Ready:
 
 
 _Turn = tuple[Layer, Ready]
-_Key = tuple[Digest, Digest | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splicer:
-    """Makes the frames of archives from a layout; what is ready for one is ready for all."""
+    """Makes the frames of archives from a layout."""
 
     layout: Layout
     cache: Cache
     recipe: Recipe
     meter: Meter = field(default_factory=Silence)
-    _ready: dict[_Key, Ready] = field(default_factory=dict, init=False)
 
     def prepare(self, layers: Iterable[Layer]) -> dict[Digest, Ready]:
         """Get everything ready to be copied that is not encoded while it is written.
@@ -65,21 +62,19 @@ class Splicer:
         Raises IntegrityError for a damaged layer, ToolError when the disk is full.
         """
         every = tuple(layers)
-        fresh = [each for each in every if self._key(each) not in self._ready]
-        self.meter.expect(sum(each.blob.size for each in fresh))
-        spliced = [each for each in fresh if self._is_spliced(each)]
-        direct = [each for each in fresh if _is_direct(each)]
-        framed = [each for each in fresh if self._is_framed(each)]
+        self.meter.expect(sum(each.blob.size for each in every))
+        spliced = [each for each in every if self._is_spliced(each)]
+        direct = [each for each in every if _is_direct(each)]
+        framed = [each for each in every if self._is_framed(each)]
         with ThreadPoolExecutor(WORKERS) as pool:
-            for layer, ready in pool.map(self._spliced, sorted(spliced, key=_large_first)):
-                self._ready[self._key(layer)] = ready
-            for layer in direct:
-                self._ready[self._key(layer)] = Ready(size=layer.blob.size)
-            is_new = list(pool.map(self._is_new, framed))
-        failed = self._encode(itertools.compress(framed, is_new))
+            ready = dict(pool.map(self._spliced, sorted(spliced, key=_large_first)))
+            ready |= {each.digest: Ready(size=each.blob.size) for each in direct}
+            found = dict(pool.map(self._found, framed))
+        ready |= {digest: known for digest, known in found.items() if known is not None}
+        encoded, failed = self._encode(each for each in framed if found[each.digest] is None)
         for error in failed.values():
             raise error
-        return {each.digest: self._ready[self._key(each)] for each in every}
+        return ready | encoded
 
     def keep(self, layers: Iterable[Layer]) -> None:
         """Encode layers as they come, but those of which the cache seems to have frames.
@@ -131,17 +126,13 @@ class Splicer:
         for data in self.recipe.packed.wrap(whole, known.size):
             out.write(data)
 
-    def _key(self, layer: Layer) -> _Key:
-        """Return what a layer's place depends on: the blob only where that is copied itself."""
-        return layer.digest, layer.blob.digest if self._is_spliced(layer) else None
-
     def _is_framed(self, layer: Layer) -> bool:
         return not (self._is_spliced(layer) or _is_direct(layer))
 
     def _is_spliced(self, layer: Layer) -> bool:
         return self.recipe.splices and layer.is_unpacked and layer.packing == "gzip"
 
-    def _spliced(self, layer: Layer) -> tuple[Layer, Ready]:
+    def _spliced(self, layer: Layer) -> tuple[Digest, Ready]:
         """Verify a gzip blob and find out how long it is unpacked, once for all times.
 
         A blob of several members does not say how long all are: it is unpacked
@@ -155,7 +146,7 @@ class Splicer:
             size = sum(map(len, self._unpacked(layer)))
             self._keep_size(layer, size)
         path = self.layout.path(layer.blob.digest)
-        return layer, Ready(size=size, path=path, length=layer.blob.size)
+        return layer.digest, Ready(size=size, path=path, length=layer.blob.size)
 
     def _said_size(self, layer: Layer) -> int:
         """Return what a gzip blob, verified, says at its end of how long it is unpacked."""
@@ -168,22 +159,19 @@ class Splicer:
     def _frames(self) -> FrameCache:
         return FrameCache(cache=self.cache)
 
-    def _is_new(self, layer: Layer) -> bool:
-        """Whether the cache has no frames of a layer; what it has is ready then."""
+    def _found(self, layer: Layer) -> tuple[Digest, Ready | None]:
         entry = self._frames.find(self.recipe.plain, layer.digest)
         if entry is None:
-            return True
+            return layer.digest, None
         with self._item(layer) as advance:
             advance(layer.blob.size)
-        self._take(layer, entry)
-        return False
+        return layer.digest, _ready(entry)
 
-    def _take(self, layer: Layer, entry: Entry) -> None:
-        ready = Ready(size=entry.raw_size, path=entry.path, length=entry.size)
-        self._ready[self._key(layer)] = ready
-
-    def _encode(self, layers: Iterable[Layer]) -> dict[Layer, PackError]:
-        """Encode layers, read when their turn comes; return why some could not be."""
+    def _encode(
+        self, layers: Iterable[Layer]
+    ) -> tuple[dict[Digest, Ready], dict[Layer, PackError]]:
+        """Encode layers, read when their turn comes; return why some could not be, too."""
+        ready: dict[Digest, Ready] = {}
         failed: dict[Layer, PackError] = {}
         sizes: Counter[Layer] = Counter()
 
@@ -209,8 +197,8 @@ class Splicer:
                     entry = self._frames.keep(plain, layer.digest, growing, raw_size=size)
                 if layer.packing == "gzip":
                     self._keep_size(layer, size)
-                self._take(layer, entry)
-        return failed
+                ready[layer.digest] = _ready(entry)
+        return ready, failed
 
     def _whole(self, layer: Layer, size: int) -> Iterator[bytes]:
         """Yield a blob; raises IntegrityError unless it is as long as the tar's header says."""
@@ -246,6 +234,10 @@ class Splicer:
     def _keep_size(self, layer: Layer, size: int) -> None:
         known = {"diff_id": str(layer.diff_id), "size": size}
         self.cache.put(_size_key(layer), json.dumps(known).encode())
+
+
+def _ready(entry: Entry) -> Ready:
+    return Ready(size=entry.raw_size, path=entry.path, length=entry.size)
 
 
 def _is_direct(layer: Layer) -> bool:

@@ -81,10 +81,14 @@ class Registry:
                 headers=headers,
                 expected={200, 304} if likely is not None else None,
             ) as response:
+                promised = _promised(response, what)
                 if response.status_code == 304:  # noqa: PLR2004 - HTTP's own number
+                    if promised not in {None, likely}:
+                        msg = f"{what}: answers 304 to {likely}, and that it is {promised}"
+                        raise IntegrityError(msg)
                     return Head(digest=likely, media_type="", size=None)
                 return Head(
-                    digest=_promised(response, what),
+                    digest=promised,
                     media_type=media.bare(response.headers.get("Content-Type", "")),
                     size=answer.content_length(response),
                 )

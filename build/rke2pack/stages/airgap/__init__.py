@@ -112,7 +112,7 @@ def command(
     place, guard = store or settings.store, Guard.of(settings, allows_moved=allows_moved)
     layout = _filled(settings, place) if pull else Layout.open(place, must_exist=True)
     fetch = _fetch(settings, access(), place, jobs, engine_patterns) if pull else None
-    arrival = _arrival(fetch, console, planned, guard) if fetch else None
+    arrival = _arrival(fetch, console, planned, guard, every=found) if fetch else None
     request = Request(
         output=output or settings.tree / OUTPUT,
         profile=profile,
@@ -179,10 +179,12 @@ def _fetch(
     )
 
 
-def _arrival(fetch: Fetch, console: Console, planned: Archives, guard: Guard) -> Arrival:
+def _arrival(
+    fetch: Fetch, console: Console, planned: Archives, guard: Guard, *, every: Archives
+) -> Arrival:
     from rke2pack.stages.airgap.arrival import Arrival  # noqa: PLC0415 - as in _fetch
 
-    return Arrival.of(fetch, console, planned.targets, guard)
+    return Arrival.of(fetch, console, planned.targets, guard, every=every.targets)
 
 
 def _part(settings: Settings, asked: Asked, found: Archives) -> Part:

@@ -33,15 +33,21 @@ class Arrival:
     outcomes: list[Outcome] = field(default_factory=list)
 
     @classmethod
-    def of(cls, fetch: Fetch, console: Console, targets: Iterable[Target], guard: Guard) -> Arrival:
-        """Wish for what the archives hold; raises ConfigError for a pattern without an image."""
-        wanted: dict[Reference, dict[Platform, None]] = {}
-        for target in targets:
-            for reference in target.references:
-                wanted.setdefault(reference, {})[target.platform] = None
-        wishes = guarded((Wish(reference=r, platforms=tuple(p)) for r, p in wanted.items()), guard)
-        runs.check_patterns(fetch.engine_patterns, wishes)
-        return cls(fetch=fetch, console=console, wishes=wishes)
+    def of(
+        cls,
+        fetch: Fetch,
+        console: Console,
+        targets: Iterable[Target],
+        guard: Guard,
+        *,
+        every: Iterable[Target],
+    ) -> Arrival:
+        """Wish for what ``targets`` hold, of ``every`` archive that there is.
+
+        Raises ConfigError for a pattern that names no image of them.
+        """
+        runs.check_patterns(fetch.engine_patterns, _wishes(every))
+        return cls(fetch=fetch, console=console, wishes=guarded(_wishes(targets), guard))
 
     def run(self, work: Work) -> None:
         """Fetch everything; `Work.build` finds what has come, and knows what has not."""
@@ -67,21 +73,25 @@ class Arrival:
         return {"pulled": told}
 
     def _manifests(self, meter: Meter) -> Generator[tuple[Reference, Manifest]]:
-        """Yield what an image has for each platform, as soon as it is there.
+        """Yield what an image has for each platform, as soon as it has come.
 
-        Nothing where all was there before: then nothing is waited for.
+        What was there before may be in archives that are built already.
         """
-        held: list[tuple[Reference, Manifest]] = []
-        something_came = False
         # What ends the work ends the transfer, too, instead of letting it go on.
         with closing(self.fetch.run(self.wishes, meter)) as outcomes:
             for outcome in outcomes:
                 report.tell(self.console, outcome)
                 self.outcomes.append(outcome)
-                documents = outcome.image.documents if outcome.image else ()
-                reference = outcome.wish.reference
-                held += [(reference, each) for each in documents if isinstance(each, Manifest)]
-                something_came = something_came or outcome.status == "copied"
-                if something_came:
-                    yield from held
-                    held.clear()
+                if outcome.status != "copied" or outcome.image is None:
+                    continue
+                for document in outcome.image.documents:
+                    if isinstance(document, Manifest):
+                        yield outcome.wish.reference, document
+
+
+def _wishes(targets: Iterable[Target]) -> tuple[Wish, ...]:
+    wanted: dict[Reference, dict[Platform, None]] = {}
+    for target in targets:
+        for reference in target.references:
+            wanted.setdefault(reference, {})[target.platform] = None
+    return tuple(Wish(reference=r, platforms=tuple(p)) for r, p in wanted.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryEr
 from rke2pack.files import Cache
 from rke2pack.finding import Finding
 from rke2pack.lists.guard import Guard
-from rke2pack.lists.lock import MOVED_HINT
 from rke2pack.oci.model import Manifest
 from rke2pack.oci.pack import recipes
 from rke2pack.oci.pack.outfile import Written
@@ -30,6 +29,7 @@ from rke2pack.shards.archives import Target
 from rke2pack.shards.record import Made, Packed
 
 _Key = tuple[Platform, Reference]
+_PULL = "run it with --pull, or 'rke2pack pull' before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,8 @@ class Work:
     meter: Meter
     products: list[Product] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
-    problems: dict[str, PackError] = field(default_factory=dict)
+    # By what is wrong (an image, or what a damaged one says), and where.
+    problems: dict[tuple[str, str], PackError] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
     packed: list[Packed] = field(default_factory=list)
     # What could not be fetched, and what a dry run would have fetched.
@@ -156,22 +157,31 @@ class Work:
         kinds = {type(error) for error in errors}
         kind: type[PackError] = kinds.pop() if len(kinds) == 1 else RegistryError
         kind = IntegrityError if damaged else kind
-        images = wording.count(len(errors), "image is", "images are")
-        state = "damaged, missing or not locked so" if damaged else "missing"
-        lacking = wording.count(len(dict.fromkeys(self.incomplete)), "archive")
-        msg = f"airgap: {images} {state}, {lacking} not built"
-        hints = {error.hint for error in errors}
-        raise kind(
-            msg,
-            hint=hints.pop() if hints == {MOVED_HINT} else self._hint,
-            details=tuple(error.message for error in errors),
+        # An image may be wrong for several platforms, or in several archives.
+        number = len({subject for subject, _ in self.problems})
+        states = "damaged, missing or not locked so" if damaged else "missing"
+        lacking = len(dict.fromkeys(self.incomplete))
+        lost = wording.count(lacking, "archive")
+        msg = (
+            f"airgap: {wording.count(number, 'image is', 'images are')} {states}, {lost} not built"
         )
+        hints = {error.hint for error in errors}
+        hint = hints.pop() if len(hints) == 1 else None
+        raise kind(msg, hint=hint or self._hint, details=tuple(self._details()))
+
+    def _details(self) -> Iterator[str]:
+        """Yield what is wrong, each once, with the image that it is about."""
+        told = set()
+        for (subject, _), error in self.problems.items():
+            is_about = subject in error.message or subject == error.message
+            text = error.message if is_about else f"{subject}: {error.message}"
+            if text not in told:
+                told.add(text)
+                yield text
 
     @property
     def _hint(self) -> str:
-        if self.failed:
-            return "run it again; what is there already is not fetched again"
-        return "run it with --pull, or 'rke2pack pull' before"
+        return "run it again; what is there already is not fetched again" if self.failed else _PULL
 
     def _packer(self, form: Format) -> Packer:
         if form not in self._packers:
@@ -186,7 +196,7 @@ class Work:
 
     def _find(self, platform: Platform, reference: Reference) -> Found | None:
         if reference in self.failed:
-            self.problems[str(reference)] = self.failed[reference]
+            self.problems[str(reference), ""] = self.failed[reference]
             return None
         key = (platform, reference)
         if key not in self._images:
@@ -196,9 +206,8 @@ class Work:
                 self.guard.check(reference, root.digest, manifest=manifest.descriptor.digest)
                 self._images[key] = Found(reference=reference, manifest=manifest, platform=own)
             except (NotFoundError, IntegrityError) as exc:
-                hint = exc.hint or "fetch it with --pull, or 'rke2pack pull' before"
-                named = type(exc)(f"{exc.message} ({platform})", hint=hint)
-                self.problems[f"{reference} {platform}"] = named
+                named = type(exc)(f"{exc.message} ({platform})", hint=exc.hint or _PULL)
+                self.problems[str(reference), str(platform)] = named
                 self._images[key] = None
         return self._images[key]
 
@@ -212,7 +221,7 @@ class Work:
             artifacts = packer.pack(path, images)
         except (IntegrityError, NotFoundError) as exc:
             self.incomplete.append(target.name)
-            self.problems[str(path)] = exc
+            self.problems[exc.message, str(path)] = exc
             return
         for each in artifacts:
             self._add(each.written.path, target.platform, each.status, each.written, started)

@@ -85,6 +85,16 @@ def test_target_is_asked_whether_it_has_what_the_source_has(
     assert target.manifests["rancher/beta", "v1"][1] == moved.raw
 
 
+def test_not_modified_with_another_digest_is_refused(
+    mirror: MirrorCall, target: Simulator, made: dict[str, Made]
+) -> None:
+    assert mirror(NAMES[0]).code == 0
+    target.statuses = [(304, {"Docker-Content-Digest": str(made["beta"].digest)})]
+    answer = mirror(NAMES[0])
+    assert answer.code != 0
+    assert f"answers 304 to {made['alpha'].digest}, and that it is" in answer.err
+
+
 def test_not_modified_is_no_answer_to_who_did_not_ask(
     mirror: MirrorCall, registry: Simulator, made: dict[str, Made]
 ) -> None:
