@@ -296,7 +296,7 @@ def test_a_moved_tag_can_be_accepted_and_is_told(
     }  # fmt: skip
     refused = call("airgap", "--profile", "fast", "--component", "core")
     assert refused.code == 5
-    assert "error: airgap: 2 images are damaged, missing or not locked so" in refused.err
+    assert "error: airgap: 1 image is damaged, missing or not locked so" in refused.err
     assert f"{ALPHA}: the tag moved" in refused.err
     assert "hint: find out who moved it;" in refused.err
     told = call(
