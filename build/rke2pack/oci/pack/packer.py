@@ -125,7 +125,7 @@ class Packer:
         when the disk is full.
         """
         coming = iter(images)
-        for first in coming:
+        for first in coming:  # where nothing comes, nothing is loaded to encode it
             self._splicer.keep(self._layers(itertools.chain((first,), coming)))
 
     def _layers(self, images: Iterable[tuple[Reference, Manifest]]) -> Iterator[Layer]:
