@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rke2pack import filelock
 from rke2pack.errors import ConfigError, ToolError
 from rke2pack.vcs.checkout import Checkout
 from tests.unit.stages.checkouts import git
@@ -64,6 +65,23 @@ def test_a_tag_is_no_line(root: Path) -> None:
     git(root, "tag", "v1")
     with pytest.raises(ConfigError, match=r"^v1: no branch of this name, here or at a remote$"):
         Checkout(root).line("v1")
+
+
+def test_worktrees_are_added_one_after_the_other(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git prunes the half-made worktree of another git."""
+    monkeypatch.setattr("rke2pack.vcs.checkout._PAUSES", 1)
+    place = root / ".git/rke2pack-worktrees.lock"
+    with (
+        filelock.held(place, busy="taken"),
+        pytest.raises(ToolError, match="another rke2pack adds or removes a worktree"),
+        Checkout(root).worktree(git(root, "rev-parse", "HEAD").strip()),
+    ):
+        pass
+    with Checkout(root).worktree(git(root, "rev-parse", "HEAD").strip()) as folder:
+        assert folder.is_dir()
+        assert not place.exists()
 
 
 def test_a_worktree_is_detached_and_goes_even_on_an_error(root: Path) -> None:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from rke2pack import filelock
 from rke2pack.errors import ConfigError, ToolError, choice
 
 if TYPE_CHECKING:
     from git import Repo
+
+# Checking out a large tree may take minutes.
+_PAUSES = 6000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +138,20 @@ class Checkout:
         """Check a commit out into a temporary folder, detached; the folder goes at the end."""
         with tempfile.TemporaryDirectory(prefix="rke2pack-") as folder:
             path = Path(folder).resolve() / "line"
-            self._git("worktree", "prune")  # what a killed run left
-            self._git("worktree", "add", "--quiet", "--detach", str(path), commit)
+            with self._worktrees():
+                self._git("worktree", "prune")  # what a killed run left
+                self._git("worktree", "add", "--quiet", "--detach", str(path), commit)
             try:
                 yield path
             finally:
-                self._git("worktree", "remove", "--force", str(path))
+                with self._worktrees():
+                    self._git("worktree", "remove", "--force", str(path))
+
+    def _worktrees(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other runs from the list of worktrees: git prunes what another git begins."""
+        place = Path(self._repo.common_dir) / "rke2pack-worktrees.lock"
+        busy = f"{self._repo.common_dir}: another rke2pack adds or removes a worktree"
+        return filelock.held(place, busy=busy, pauses=_PAUSES)
 
     def create_branches(self, commits: Mapping[str, str]) -> None:
         """Create branches (name -> commit), all or none; raises ToolError.
