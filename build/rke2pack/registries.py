@@ -23,6 +23,7 @@ from rke2pack.settings import Settings
 if TYPE_CHECKING:
     from rke2pack.oci.registry.access import Access
 
+AGAIN = "run it again; what is there already is not fetched again"
 _WORTH_TELLING = 5.0
 # A blob on its way has a connection and a file at each end; twice as many manifests a connection.
 _FILES_A_JOB = 6

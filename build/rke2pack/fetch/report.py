@@ -69,5 +69,4 @@ def _to_json(outcome: Outcome) -> dict[str, Any]:
 def fail(word: str, outcomes: tuple[Outcome, ...]) -> None:
     """Raise an error that names every image that is missing; nothing happens without one."""
     errors = {str(o.wish.reference): o.error for o in outcomes if o.error is not None}
-    hint = "run it again; what is there already is not fetched again"
-    registries.fail(word, errors, len(outcomes), hint=hint)
+    registries.fail(word, errors, len(outcomes), hint=registries.AGAIN)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rke2pack import files, wording
+from rke2pack import files, registries, wording
 from rke2pack.console import Console
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError, RegistryError
@@ -181,7 +181,7 @@ class Work:
 
     @property
     def _hint(self) -> str:
-        return "run it again; what is there already is not fetched again" if self.failed else _PULL
+        return registries.AGAIN if self.failed else _PULL
 
     def _packer(self, form: Format) -> Packer:
         if form not in self._packers:
