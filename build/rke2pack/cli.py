@@ -7,6 +7,7 @@ session; its module is imported only when the word is used.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -145,11 +146,14 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code that docs/errors.md lists."""
+    gc.set_threshold(50_000)  # what loading makes stays, and is not worth to be searched each time
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _end)
     instruction = os.environ.get(completion.VARIABLE)
-    sys.exit(completion.answer(cli, instruction) if instruction else run(sys.argv[1:]))
+    code = completion.answer(cli, instruction) if instruction else run(sys.argv[1:])
+    gc.freeze()  # what is left is not searched for cycles once more, only to end
+    sys.exit(code)
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:

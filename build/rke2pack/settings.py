@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-TREE_FOLDER = "charts-manifest"
+TREE_FOLDER, TREE_LOCK = "charts-manifest", "images.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,11 @@ class Settings:
     def has_tree(self) -> bool:
         """Whether ``tree`` is one."""
         return (self.tree / TREE_FOLDER).is_dir()
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether ``tree`` is one, and pins the digests of its images."""
+        return self.has_tree and (self.tree / TREE_LOCK).exists()
 
     @property
     def store(self) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,6 +195,8 @@ class Workspace:
         entry = self.any_tree.versions.get(name)
         if entry is not None:
             return entry
+        from difflib import get_close_matches  # noqa: PLC0415 - not for what goes well
+
         names = [chart.name for chart in self.any_tree.versions.charts]
         hint = choice(name, names)
         if not get_close_matches(name, names, cutoff=0.8) and self._is_in_repository(name):

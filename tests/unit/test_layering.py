@@ -54,7 +54,7 @@ HOMES: Final = {
     "h11": ("serving.connection",),
     "helm_python": ("helm.worker",),
     "in_toto_attestation": ("release.provenance",),
-    "isal": ("oci.coding",),
+    "isal": ("oci.coding", "oci.wrapping"),
     "jinja2": ("templates",),
     "jsonschema_rs": ("validate.schemas",),
     "kubernetes": ("kube",),
@@ -72,6 +72,7 @@ HOMES: Final = {
     "tree_sitter": ("tree.shell",),
     "tree_sitter_bash": ("tree.shell",),
     "urllib3": ("http", "kube", "oci.registry.answer", "oci.registry.heads", "oci.registry.wire"),
+    "xxhash": ("oci.wrapping",),
     "yaml": ("safeyaml",),
 }
 PACKAGE: Final = "rke2pack"

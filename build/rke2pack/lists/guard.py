@@ -36,7 +36,7 @@ class Guard:
     def of(cls, settings: Settings, *, allows_moved: bool) -> Guard:
         """Make the guard of a tree; a folder that is none has no lock. Raises ConfigError."""
         # A tree's modules take longer to load than all that is named without one.
-        if not settings.has_tree:
+        if not settings.has_lock:
             return cls(lock=None, allows_moved=allows_moved)
         from rke2pack.lists import lock as locks  # noqa: PLC0415 - as above
 

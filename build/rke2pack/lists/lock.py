@@ -44,9 +44,10 @@ from rke2pack.oci import media
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
+from rke2pack.settings import TREE_LOCK
 from rke2pack.strictjson import digest, number, typed
 
-NAME: Final = "images.lock"
+NAME: Final = TREE_LOCK
 MAX_BYTES: Final = 32 * 1024 * 1024
 _VERSION: Final = 1
 _REWRITE: Final = "write it anew with 'rke2pack images --lock'"

@@ -25,18 +25,12 @@ Strategy = zstd.Strategy  # libzstd's ways to search
 Buffer = bytes | bytearray
 WINDOW_LOG = 25
 FRAME_BYTES = 32 * 1024 * 1024
-# What `Wrapping` takes at a time; a frame has a whole number of these.
-PIECE_BYTES = 256 * 1024
 HINT = "run 'rke2pack cache verify', then pull"
 _GZIP_BITS = 31
 _GZIP_ERROR: type[Exception] = cast("type[Exception]", isal_zlib.error)  # its stub has a value
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _SHORTEST_HEADER, _LONGEST_HEADER = 6, 18
 _UNPACK = 1024 * 1024
-# zstd's quickest: matches are looked for at every 128th KiB. The window is what stays in memory.
-_WRAP_LEVEL, _WRAP_WINDOW_LOG = -131_072, 19
-_GZIP_START = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
-_STORED_BYTES = 32 * 1024
 
 
 class Coding(Protocol):
@@ -130,89 +124,6 @@ class Gzip:
     def encode(self, data: Buffer) -> bytes:
         """Return one member."""
         return zlib.compress(data, self.level, _GZIP_BITS)
-
-
-class Wrapping(Protocol):
-    """Frames around what is compressed already, as quick as memory: nothing gets smaller."""
-
-    @property
-    def name(self) -> str:
-        """A file name that tells apart what gives different bytes."""
-
-    def wrap(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
-        """Yield the frames of pieces with ``size`` bytes in all.
-
-        Each piece but the last has `PIECE_BYTES`; a frame holds at most `FRAME_BYTES`.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class ZstdWrap:
-    """Zstandard with content size and checksum, and a small window."""
-
-    @property
-    def name(self) -> str:
-        """Return ``zstd-wrap-<window_log>-<libzstd's version>``."""
-        return f"zstd-wrap-{_WRAP_WINDOW_LOG}-{zstd.zstd_version}"
-
-    def wrap(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
-        """Yield the frames."""
-        left, room = size, 0
-        for piece in pieces:
-            if not room:
-                room = min(left, FRAME_BYTES)
-                compressor = zstd.ZstdCompressor(
-                    options={
-                        zstd.CompressionParameter.compression_level: _WRAP_LEVEL,
-                        zstd.CompressionParameter.window_log: _WRAP_WINDOW_LOG,
-                        zstd.CompressionParameter.checksum_flag: 1,
-                    }
-                )
-                compressor.set_pledged_input_size(room)
-            room -= len(piece)
-            left -= len(piece)
-            if room:
-                yield compressor.compress(piece)
-            else:
-                yield compressor.compress(piece, mode=compressor.FLUSH_FRAME)
-
-
-@dataclass(frozen=True, slots=True)
-class GzipWrap:
-    """Gzip of stored blocks (RFC 1951, section 3.2.4), time 0 and no name."""
-
-    @property
-    def name(self) -> str:
-        """Return ``gzip-wrap-<bytes a block>``."""
-        return f"gzip-wrap-{_STORED_BYTES}"
-
-    def wrap(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
-        """Yield the members."""
-        left, room = size, 0
-        for piece in pieces:
-            found = bytearray()
-            if not room:
-                length = room = min(left, FRAME_BYTES)
-                checksum = 0
-                found += _GZIP_START
-            room -= len(piece)
-            left -= len(piece)
-            checksum = zlib.crc32(piece, checksum)
-            found += _stored(piece, is_last=not room)
-            if not room:
-                found += checksum.to_bytes(4, "little") + length.to_bytes(4, "little")
-            yield bytes(found)
-
-
-def _stored(piece: Buffer, *, is_last: bool) -> bytes:
-    found, view = bytearray(), memoryview(piece)
-    for start in range(0, len(piece), _STORED_BYTES):
-        part = view[start : start + _STORED_BYTES]
-        length = len(part)
-        found.append(is_last and start + length == len(piece))
-        found += length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
-        found += part
-    return bytes(found)
 
 
 def gunzipped(chunks: Iterable[bytes], *, what: str, hint: str = HINT) -> Iterator[bytes]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rke2pack.errors import ConfigError, choice
-from rke2pack.helm.constraint import Constraint
 from rke2pack.tree.node import Node
+
+if TYPE_CHECKING:
+    from rke2pack.helm.constraint import Constraint
 
 DEFAULT_VARIANT = "default"
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
@@ -211,6 +213,8 @@ def _rules(node: Node) -> ChartRules:
 
 
 def _derived(node: Node) -> DerivedImages:
+    from rke2pack.helm.constraint import Constraint  # noqa: PLC0415 - only few trees have these
+
     node.only("tagValue", "versions", "images", "reason")
     try:
         versions = Constraint.parse(node.text("versions"))

@@ -121,13 +121,24 @@ def test_source_that_was_cut_short_is_told(tmp_path: Path) -> None:
         out.copy(tmp_path / "source", 4)
 
 
+def test_a_write_that_takes_a_part_only_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "writev", lambda target, buffers: os.write(target, buffers[0][:3]))
+    with outfile.opened(tmp_path / "a.tar") as out:
+        out.write(b"12345", memoryview(b"67"), bytearray(b"8"))
+        (written,) = out.finish()
+    assert (tmp_path / "a.tar").read_bytes() == b"12345678"
+    assert (written.size, written.digest) == (8, Digest.of(b"12345678"))
+
+
 def test_full_disk_is_told_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_arguments: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "writev", full)
     with pytest.raises(ToolError, match=r"cannot write .*\.a\.tar\.tmp: No space left on device"):
         write(tmp_path / "a.tar")
     assert names(tmp_path) == []

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rke2pack.oci.coding import FRAME_BYTES, Coding
+from rke2pack.oci.coding import FRAME_BYTES, Buffer, Coding
 
 WORKERS = 2
 _Key = TypeVar("_Key")
@@ -35,10 +35,13 @@ class Frame(Generic[_Key]):
     data: bytes | None
 
 
-def split(chunks: Iterable[bytes], *, size: int = FRAME_BYTES) -> Iterator[bytearray]:
+def split(chunks: Iterable[bytes], *, size: int = FRAME_BYTES) -> Iterator[Buffer]:
     """Join chunks to pieces of exactly ``size`` bytes; the last one may be shorter, never empty."""
     piece = bytearray()
     for chunk in chunks:
+        if not piece and len(chunk) == size:  # as it is, not copied
+            yield chunk
+            continue
         rest = memoryview(chunk)
         while len(piece) + len(rest) >= size:
             room = size - len(piece)

@@ -16,6 +16,7 @@ from pathlib import Path
 from rke2pack import filelock, files
 from rke2pack.digest import Digest
 from rke2pack.errors import ConfigError, ToolError
+from rke2pack.oci.coding import Buffer
 from rke2pack.oci.hashing import Trail, digest_of
 
 MAX_PARTS = 100
@@ -53,13 +54,14 @@ class Outfile:
         self._trail.start()
         self.size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, *buffers: Buffer | memoryview) -> None:
         """Append bytes; raises ToolError when the disk is full."""
-        rest = memoryview(data)
+        size = sum(map(len, buffers))
         with files.reported("write", self._temporary):
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        self._grow(len(data))
+            done = os.writev(self._descriptor, buffers)
+            if done < size:
+                _write(self._descriptor, memoryview(b"".join(buffers))[done:])
+        self._grow(size)
 
     def copy(self, source: Path, size: int) -> None:
         """Append the ``size`` bytes of a file, by the kernel where it can."""
@@ -139,7 +141,8 @@ def opened(path: Path) -> Iterator[Outfile]:
     Raises ToolError while another process writes it.
     """
     with claimed(path) as descriptor:
-        os.ftruncate(descriptor, 0)
+        if os.fstat(descriptor).st_size:  # ext4 writes out what was truncated when it is closed
+            os.ftruncate(descriptor, 0)
         out = Outfile(descriptor, path, _temporary(path))
         with contextlib.closing(out):
             yield out
@@ -202,12 +205,16 @@ def _copy(source: int, target: int, size: int) -> None:
             raise
     with os.fdopen(os.dup(source), "rb", buffering=0) as reader:
         while left and (chunk := reader.read(min(left, _CHUNK))):
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(target, rest) :]
+            _write(target, memoryview(chunk))
             left -= len(chunk)
     if left:
         raise OSError(errno.EIO, "the file was cut short while it was copied")
+
+
+def _write(target: int, data: memoryview) -> None:
+    rest = data
+    while rest:
+        rest = rest[os.write(target, rest) :]
 
 
 def _digest(path: Path) -> Digest:

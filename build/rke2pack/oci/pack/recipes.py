@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from rke2pack.oci import wrapping
 from rke2pack.oci.coding import (
     Coding,
     Gzip,
-    GzipWrap,
     Search,
     Strategy,
-    Wrapping,
     Zstd,
-    ZstdWrap,
 )
+from rke2pack.oci.wrapping import Wrapping
 
 Format = Literal["zst", "gz"]
 ProfileName = Literal["fast", "default", "small"]
@@ -60,5 +59,5 @@ def recipe(profile: ProfileName, form: Format) -> Recipe:
     """Return the recipe; default and small differ in their ``.tar.zst`` only."""
     keeps = profile == "fast"
     if form == "gz":
-        return Recipe(keeps_blobs=keeps, splices=True, plain=Gzip(level=6), packed=GzipWrap())
-    return Recipe(keeps_blobs=keeps, splices=False, plain=_ZSTD[profile], packed=ZstdWrap())
+        return Recipe(keeps_blobs=keeps, splices=True, plain=Gzip(level=6), packed=wrapping.GZIP)
+    return Recipe(keeps_blobs=keeps, splices=False, plain=_ZSTD[profile], packed=wrapping.ZSTD)

@@ -21,7 +21,7 @@ from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.files import Cache
-from rke2pack.oci import coding
+from rke2pack.oci import coding, wrapping
 from rke2pack.oci.pack import content, frames, framesize
 from rke2pack.oci.pack.framecache import Entry, FrameCache
 from rke2pack.oci.pack.frames import WORKERS, Frame, Job
@@ -122,9 +122,9 @@ class Splicer:
         if known.path is not None:
             out.copy(known.path, known.length)
             return
-        whole = frames.split(self._whole(layer, known.size), size=coding.PIECE_BYTES)
-        for data in self.recipe.packed.wrap(whole, known.size):
-            out.write(data)
+        whole = frames.split(self._whole(layer, known.size), size=wrapping.PIECE_BYTES)
+        for buffers in self.recipe.packed.wrap(whole, known.size):
+            out.write(*buffers)
 
     def _is_framed(self, layer: Layer) -> bool:
         return not (self._is_spliced(layer) or _is_direct(layer))

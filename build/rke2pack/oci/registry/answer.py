@@ -30,7 +30,7 @@ from rke2pack.http import cause, innermost, retry_after
 from rke2pack.oci.registry.heads import Bare
 
 LONGEST_SILENCE = 900.0
-_BLOCK = 128 * 1024
+_BLOCK = 1024 * 1024
 _SMALL = 64 * 1024
 _LONG_NUMBER = 20
 _SETTLE_SECONDS = 60.0

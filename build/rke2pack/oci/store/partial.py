@@ -51,7 +51,8 @@ class Partial:
         """Forget all bytes."""
         with files.reported("write", self._path):
             self._handle.seek(0)
-            self._handle.truncate()
+            if os.fstat(self._handle.fileno()).st_size:  # as in `outfile.opened`
+                self._handle.truncate()
         self._hash = hashlib.sha256()
         self.offset = 0
 

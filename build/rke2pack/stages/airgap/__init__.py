@@ -128,7 +128,7 @@ def command(
         meter = held.enter_context(console.progress("airgap"))
         work = Work(
             request=request, console=console, guard=guard, meter=meter,
-            store=Store(layout=layout), cache=Cache(settings.cache_dir),
+            store=Store(layout=layout), cache=Cache(settings.cache_dir), is_shard=part is not None,
         )  # fmt: skip
         if arrival:
             arrival.run(work)

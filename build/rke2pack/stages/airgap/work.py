@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rke2pack import files, registries, wording
 from rke2pack.console import Console
@@ -26,7 +26,9 @@ from rke2pack.oci.store.names import Store
 from rke2pack.progress import Meter, as_size
 from rke2pack.shards import checksums
 from rke2pack.shards.archives import Target
-from rke2pack.shards.record import Made, Packed
+
+if TYPE_CHECKING:
+    from rke2pack.shards.record import Packed
 
 _Key = tuple[Platform, Reference]
 _PULL = "run it with --pull, or 'rke2pack pull' before"
@@ -72,6 +74,7 @@ class Work:
     cache: Cache
     guard: Guard
     meter: Meter
+    is_shard: bool = False
     products: list[Product] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
     # By what is wrong (an image, or what a damaged one says), and where.
@@ -225,12 +228,20 @@ class Work:
             return
         for each in artifacts:
             self._add(each.written.path, target.platform, each.status, each.written, started)
-        written = [each.written for each in artifacts]
-        made = tuple(Made(name=w.path.name, size=w.size, digest=w.digest) for w in written)
-        form, inputs = path.suffix.removeprefix("."), packer.inputs(images)
-        self.packed.append(Packed(archive=target.name, form=form, inputs=inputs, files=made))
+        if self.is_shard:
+            form, inputs = path.suffix.removeprefix("."), packer.inputs(images)
+            self._record(target, form, inputs, artifacts)
         if self.request.profile == "fast":
             self._tell_changed(artifacts[0])
+
+    def _record(
+        self, target: Target, form: str, inputs: str, artifacts: Iterable[Artifact]
+    ) -> None:
+        from rke2pack.shards.record import Made, Packed  # noqa: PLC0415 - only for shards
+
+        written = (each.written for each in artifacts)
+        made = tuple(Made(name=w.path.name, size=w.size, digest=w.digest) for w in written)
+        self.packed.append(Packed(archive=target.name, form=form, inputs=inputs, files=made))
 
     def _tell_changed(self, artifact: Artifact) -> None:
         for name in artifact.changed_digests:
