@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rke2pack.oci import wrapping
 from rke2pack.oci.coding import Buffer
-from rke2pack.oci.pack import frames
+from rke2pack.oci.pack import content, frames
 from rke2pack.oci.pack.frames import Frame, Job
 
 
@@ -52,6 +53,12 @@ def test_pieces_are_full_but_the_last(chunks: list[bytes], size: int) -> None:
 def test_boundaries_at_exact_multiples(length: int, sizes: list[int]) -> None:
     assert [len(piece) for piece in frames.split([bytes(length)], size=10)] == sizes
     assert [len(piece) for piece in frames.split([b"x"] * length, size=10)] == sizes
+
+
+def test_a_chunk_that_is_a_piece_is_not_copied() -> None:
+    chunk = bytes(10)
+    assert next(iter(frames.split([chunk], size=10))) is chunk
+    assert content._READ == wrapping.PIECE_BYTES, "so are the blobs of fast archives"
 
 
 def test_default_piece_is_32_mib() -> None:

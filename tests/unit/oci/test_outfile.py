@@ -132,6 +132,15 @@ def test_a_write_that_takes_a_part_only_goes_on(
     assert (written.size, written.digest) == (8, Digest.of(b"12345678"))
 
 
+def test_a_new_file_is_not_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_arguments: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "ftruncate", refused)
+    write(tmp_path / "a.tar")
+    assert (tmp_path / "a.tar").exists()
+
+
 def test_full_disk_is_told_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

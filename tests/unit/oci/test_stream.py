@@ -83,6 +83,13 @@ def test_origin_that_is_too_short_is_an_error() -> None:
         b"".join(one.part(0, len(DATA)))
 
 
+def test_one_send_is_never_longer_than_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_BLOCK", 64)
+    blocks = list(opened(Source(piece=1000)).part(0, len(DATA)))
+    assert max(map(len, blocks)) == 64
+    assert b"".join(blocks) == DATA
+
+
 def test_part_can_be_read_a_second_time() -> None:
     part = opened(Source()).part(300, 500)
     assert (part.len, b"".join(part), part.tell()) == (500, DATA[300:800], 500)

@@ -185,13 +185,14 @@ class Part:
         self._place = position
         return position
 
-    def read(self, size: int = -1) -> bytes:  # noqa: ARG002 - blocks come as large as they are
+    def read(self, size: int = -1) -> bytes:  # noqa: ARG002 - the least of a block, a part and what has come
         """Read on, never beyond the part."""
         left = self.len - self._place
         if not left:
             return b""
         self._stream.go(self._start + self._place)
-        data = self._stream.read(left)
+        # One block is one send, and has to be through before the connection's time-out.
+        data = self._stream.read(min(left, _BLOCK))
         self._stream.count(len(data))
         self._place += len(data)
         return data
