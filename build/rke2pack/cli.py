@@ -146,7 +146,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with the code that docs/errors.md lists."""
-    gc.set_threshold(50_000)  # what loading makes stays, and is not worth to be searched each time
+    gc.set_threshold(50_000)  # what loading makes stays, and is not worth searching each time
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _end)

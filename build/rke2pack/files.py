@@ -83,6 +83,12 @@ def read_text(path: Path) -> str:
         raise ConfigError(msg) from exc
 
 
+def empty(descriptor: int) -> None:
+    """Cut an open file to nothing, unless it is: ext4 writes out at once what was truncated."""
+    if os.fstat(descriptor).st_size:
+        os.ftruncate(descriptor, 0)
+
+
 def allow_open(count: int) -> int:
     """Let this process have ``count`` files and sockets open at once; return what it may have.
 

@@ -19,6 +19,25 @@ def test_write_makes_folders_and_leaves_no_other_file(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b.txt").stat().st_mode & 0o777 == 0o644
 
 
+def test_an_open_file_is_emptied_and_a_new_one_is_not_truncated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut: list[int] = []
+    truncate = os.ftruncate
+
+    def noted(descriptor: int, length: int) -> None:
+        cut.append(descriptor)
+        truncate(descriptor, length)
+
+    monkeypatch.setattr(os, "ftruncate", noted)
+    path = tmp_path / "a.txt"
+    for before, cuts in ((b"", 0), (b"old", 1)):
+        path.write_bytes(before)
+        with path.open("r+b") as file:
+            files.empty(file.fileno())
+        assert (path.read_bytes(), len(cut)) == (b"", cuts)
+
+
 def test_write_keeps_the_mode(tmp_path: Path) -> None:
     path = tmp_path / "script"
     path.write_bytes(b"old")

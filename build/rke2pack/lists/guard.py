@@ -35,14 +35,11 @@ class Guard:
     @classmethod
     def of(cls, settings: Settings, *, allows_moved: bool) -> Guard:
         """Make the guard of a tree; a folder that is none has no lock. Raises ConfigError."""
-        # A tree's modules take longer to load than all that is named without one.
         if not settings.has_lock:
             return cls(lock=None, allows_moved=allows_moved)
-        from rke2pack.lists import lock as locks  # noqa: PLC0415 - as above
+        from rke2pack.lists import lock as locks  # noqa: PLC0415 - takes long, most runs have none
 
-        found = locks.read(settings.tree / locks.NAME)
-        lock = found.in_registry(settings.registry) if found else None
-        return cls(lock=lock, allows_moved=allows_moved)
+        return cls(lock=locks.of(settings), allows_moved=allows_moved)
 
     def check(self, reference: Reference, got: Digest, *, manifest: Digest | None = None) -> None:
         """Compare what a tag points at with the lock; a reference with digest pins itself.

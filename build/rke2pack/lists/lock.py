@@ -44,7 +44,7 @@ from rke2pack.oci import media
 from rke2pack.oci.model import Descriptor
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
-from rke2pack.settings import TREE_LOCK
+from rke2pack.settings import TREE_LOCK, Settings
 from rke2pack.strictjson import digest, number, typed
 
 NAME: Final = TREE_LOCK
@@ -200,6 +200,16 @@ MOVED_HINT: Final = (
 def read(path: Path) -> Lock | None:
     """Read a tree's lock; None where it has none. Raises ConfigError or ToolError."""
     return Lock.parse(files.read_text(path), what=str(path)) if path.exists() else None
+
+
+def of(settings: Settings) -> Lock | None:
+    """Read the lock beside the settings' tree, with its images as ``--registry`` calls them.
+
+    None where the folder has none; it need not be a tree, as where archives are
+    validated beside the lock that they came with. Raises ConfigError or ToolError.
+    """
+    found = read(settings.tree / NAME)
+    return found.in_registry(settings.registry) if found else None
 
 
 def locked(

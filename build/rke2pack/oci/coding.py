@@ -20,6 +20,7 @@ else:
     from backports import zstd
 
 from rke2pack.errors import IntegrityError
+from rke2pack.oci import frameheader
 
 Strategy = zstd.Strategy  # libzstd's ways to search
 Buffer = bytes | bytearray
@@ -28,8 +29,6 @@ FRAME_BYTES = 32 * 1024 * 1024
 HINT = "run 'rke2pack cache verify', then pull"
 _GZIP_BITS = 31
 _GZIP_ERROR: type[Exception] = cast("type[Exception]", isal_zlib.error)  # its stub has a value
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_SHORTEST_HEADER, _LONGEST_HEADER = 6, 18
 _UNPACK = 1024 * 1024
 
 
@@ -162,12 +161,12 @@ def unzstd(
             rest = start + chunk
             start = b""
             while rest or not (is_new or decoder.eof or decoder.needs_input):
-                if is_new and chunk and len(rest) < _LONGEST_HEADER:
+                if is_new and chunk and len(rest) < frameheader.START_BYTES:
                     start = rest
                     break
                 if is_new:
                     if on_frame is not None:
-                        on_frame(window(rest))
+                        on_frame(frameheader.window(rest))
                     decoder, is_new = zstd.ZstdDecompressor(), False
                 yield decoder.decompress(rest, _UNPACK)
                 is_new = decoder.eof
@@ -176,24 +175,6 @@ def unzstd(
         raise _damaged(what, str(exc), hint) from exc
     if not decoder.eof:
         raise _damaged(what, "it ends too early", hint)
-
-
-def window(header: bytes) -> int:
-    """Return how many bytes a decoder keeps for a frame; 0 for one without content.
-
-    ``header`` are the first 18 bytes of the frame, or all of a shorter one
-    (RFC 8878, section 3.1.1.1).
-    """
-    if not header.startswith(_ZSTD) or len(header) < _SHORTEST_HEADER:
-        return 0
-    descriptor = header[4]
-    if not descriptor & 0x20:
-        base = 1 << (10 + (header[5] >> 3))
-        return base + (base >> 3) * (header[5] & 7)
-    start = 5 + (0, 1, 2, 4)[descriptor & 3]
-    length = (1, 2, 4, 8)[descriptor >> 6]
-    size = int.from_bytes(header[start : start + length], "little")
-    return size + 256 if length == 2 else size  # noqa: PLR2004 - two bytes count from 256
 
 
 def _with_end(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import xxhash
 from isal import isal_zlib
 
+from rke2pack.oci import frameheader
 from rke2pack.oci.coding import FRAME_BYTES, Buffer
 
 # What is wrapped at a time; a frame has a whole number of these, and these of blocks.
@@ -20,8 +21,8 @@ PIECE_BYTES = 1024 * 1024
 _ZSTD_BLOCK, _ZSTD_WINDOW_LOG = 128 * 1024, 17
 _GZIP_BLOCK = 32 * 1024
 # Magic number, then: a content size of 4 bytes, a checksum, a window of its own.
-_ZSTD_START = b"\x28\xb5\x2f\xfd\x84" + bytes([(_ZSTD_WINDOW_LOG - 10) << 3])
-_GZIP_START = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+_ZSTD_START = frameheader.ZSTD + b"\x84" + bytes([(_ZSTD_WINDOW_LOG - 10) << 3])
+_GZIP_START = frameheader.GZIP + b"\x08" + bytes(6) + b"\xff"
 
 
 class ZstdFrame:

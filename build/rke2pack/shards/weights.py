@@ -31,8 +31,7 @@ class Weights:
     @classmethod
     def of(cls, settings: Settings) -> Weights:
         """Read the tree's lock; a folder that is no tree has none. Raises ConfigError."""
-        lock = locks.read(settings.tree / locks.NAME) if settings.has_tree else None
-        return cls(lock=lock.in_registry(settings.registry) if lock else None)
+        return cls(lock=locks.of(settings) if settings.has_tree else None)
 
     @property
     def unit(self) -> Unit:

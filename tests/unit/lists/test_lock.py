@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from rke2pack.errors import ConfigError, IntegrityError
 from rke2pack.lists import lock as locks
+from rke2pack.lists.guard import Guard
 from rke2pack.lists.lock import Lock
 from rke2pack.oci.platform import Platform
 from rke2pack.oci.reference import Reference
+from tests.settings import settings
 from tests.unit.lists.locking import digest, image, lock
 
 ALPHA = "docker.io/rancher/alpha:v1"
@@ -147,6 +150,28 @@ def test_no_file_is_no_lock(tmp_path: Path) -> None:
     assert locks.read(path) is None
     path.write_text(str(lock(image(ALPHA))))
     assert locks.read(path) == Lock(images=(image(ALPHA),), what=str(path))
+
+
+def test_the_lock_of_settings_is_read_in_their_registry_and_needs_no_tree(tmp_path: Path) -> None:
+    asked = replace(settings(tmp_path), registry="registry.example.com")
+    assert (locks.of(asked), asked.has_lock) == (None, False)
+    (tmp_path / "images.lock").write_text(str(lock(image(ALPHA))))
+    found = locks.of(asked)
+    assert found is not None
+    assert [str(each.reference) for each in found.images] == [
+        "registry.example.com/rancher/alpha:v1"
+    ]
+    assert not asked.has_lock
+    (tmp_path / "charts-manifest").mkdir()
+    assert asked.has_lock
+
+
+def test_a_guard_takes_the_lock_of_a_tree_and_of_no_other_folder(tmp_path: Path) -> None:
+    (tmp_path / "images.lock").write_text(str(lock(image(ALPHA))))
+    asked = settings(tmp_path)
+    assert Guard.of(asked, allows_moved=False).lock is None
+    (tmp_path / "charts-manifest").mkdir()
+    assert Guard.of(asked, allows_moved=False).lock == locks.of(asked)
 
 
 def test_a_moved_tag_is_refused_with_both_digests() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rke2pack.oci import coding
+from rke2pack.oci import coding, frameheader
 from rke2pack.oci.coding import FRAME_BYTES
-from rke2pack.oci.pack import frames, framesize
+from rke2pack.oci.pack import frames
 from rke2pack.oci.wrapping import GZIP, PIECE_BYTES, ZSTD, Wrapping
 
 if sys.version_info >= (3, 14):
@@ -62,8 +62,8 @@ def test_zstd_frames_have_size_checksum_and_a_small_window() -> None:
     info = zstd.get_frame_info(found)
     assert info.decompressed_size == FRAME_BYTES
     assert found[4] & 0x04, "checksum"
-    assert coding.window(found[:18]) == 128 * 1024
-    assert framesize.decoded(found[:18], found[-4:]) == FRAME_BYTES
+    assert frameheader.window(found[:18]) == 128 * 1024
+    assert frameheader.decoded(found[:18], found[-4:]) == FRAME_BYTES
     sizes: list[int] = []
     assert (
         sum(map(len, coding.unzstd([found], what="x", on_frame=sizes.append))) == FRAME_BYTES + 1000

@@ -19,6 +19,8 @@ NETWORK: Final = ("requests", "urllib3", "tenacity", "docker", "kubernetes", "cr
 TERMINAL: Final = ("rich", "jinja2")
 CHARTS: Final = ("helm_python", "ruamel", "semver", "deflate", "rke2pack.helm.chart")
 CODINGS: Final = ("isal", "backports.zstd", "compression.zstd")
+RARE: Final = ("difflib", "traceback", "rke2pack.helm.constraint", "rke2pack.shards.record")
+LOCKS: Final = ("rke2pack.lists.lock", "rke2pack.lists.lockdiff")
 IMAGE: Final = "docker.io/example/app:v1"
 PROGRAM: Final = """
 import json, sys
@@ -70,6 +72,9 @@ def test_airgap_with_nothing_changed_loads_nothing_to_build_with(
     building = ("rke2pack.oci.pack.splice", "rke2pack.oci.pack.imagetar", "concurrent.futures")
     again = ["airgap", "--quiet", *where]
     assert loaded(again, *NETWORK, *TERMINAL, *CHARTS, *building, "platformdirs") == []
+    assert loaded(again, *RARE, *LOCKS) == []
+    (tmp_path / "tree" / "images.lock").write_text('{"version": 1, "images": {}}')
+    assert LOCKS[0] in loaded(again, *LOCKS)
 
 
 def test_what_a_run_would_load_is_noticed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from rke2pack import files
 from rke2pack.errors import ConfigError, IntegrityError, ValidationError
-from rke2pack.oci import coding
+from rke2pack.oci import coding, frameheader
 
 Packing = Literal["zstd", "gzip", "none"]
 HINT = "get the file again and compare its sha256"
@@ -128,10 +128,10 @@ def ending(name: str) -> str:
 
 def packing_of(start: bytes) -> Packing:
     """Return how bytes are compressed that begin with ``start`` (four are enough)."""
-    if start.startswith(b"\x1f\x8b"):
+    if start.startswith(frameheader.GZIP):
         return "gzip"
     is_skippable = start[1:4] == b"\x2a\x4d\x18" and start[0] in _SKIPPABLE
-    return "zstd" if start.startswith(b"\x28\xb5\x2f\xfd") or is_skippable else "none"
+    return "zstd" if start.startswith(frameheader.ZSTD) or is_skippable else "none"
 
 
 def find(path: Path) -> ArchiveFile:

@@ -21,9 +21,9 @@ from typing import IO, Any
 from rke2pack import files
 from rke2pack.digest import Digest
 from rke2pack.files import Cache
+from rke2pack.oci import frameheader
 from rke2pack.oci.coding import Coding
 from rke2pack.oci.hashing import digest_of
-from rke2pack.oci.pack import framesize
 
 _FOLDER = "frames"
 _DAY = 86_400.0
@@ -151,10 +151,10 @@ def _raw_size(path: Path, lengths: Iterable[int]) -> int | None:
     total = position = 0
     with path.open("rb", buffering=0) as handle:
         for length in lengths:
-            start = os.pread(handle.fileno(), min(length, framesize.START_BYTES), position)
+            start = os.pread(handle.fileno(), min(length, frameheader.START_BYTES), position)
             position += length
-            left = min(length, framesize.END_BYTES)
-            size = framesize.decoded(start, os.pread(handle.fileno(), left, position - left))
+            left = min(length, frameheader.END_BYTES)
+            size = frameheader.decoded(start, os.pread(handle.fileno(), left, position - left))
             if size is None:
                 return None
             total += size

@@ -141,8 +141,7 @@ def opened(path: Path) -> Iterator[Outfile]:
     Raises ToolError while another process writes it.
     """
     with claimed(path) as descriptor:
-        if os.fstat(descriptor).st_size:  # ext4 writes out what was truncated when it is closed
-            os.ftruncate(descriptor, 0)
+        files.empty(descriptor)
         out = Outfile(descriptor, path, _temporary(path))
         with contextlib.closing(out):
             yield out

@@ -8,13 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from rke2pack.oci import wrapping
-from rke2pack.oci.coding import (
-    Coding,
-    Gzip,
-    Search,
-    Strategy,
-    Zstd,
-)
+from rke2pack.oci.coding import Coding, Gzip, Search, Strategy, Zstd
 from rke2pack.oci.wrapping import Wrapping
 
 Format = Literal["zst", "gz"]

@@ -21,8 +21,8 @@ from rke2pack import wording
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError, PackError
 from rke2pack.files import Cache
-from rke2pack.oci import coding, wrapping
-from rke2pack.oci.pack import content, frames, framesize
+from rke2pack.oci import coding, frameheader, wrapping
+from rke2pack.oci.pack import content, frames
 from rke2pack.oci.pack.framecache import Entry, FrameCache
 from rke2pack.oci.pack.frames import WORKERS, Frame, Job
 from rke2pack.oci.pack.images import Layer
@@ -139,7 +139,7 @@ class Splicer:
         each time.
         """
         size = self._known_size(layer)
-        if size is not None and size % framesize.GZIP_MODULUS != self._said_size(layer):
+        if size is not None and size % frameheader.GZIP_MODULUS != self._said_size(layer):
             self.meter.expect(layer.blob.size)  # it has to be read again
             size = None
         if size is None:
@@ -152,7 +152,7 @@ class Splicer:
         """Return what a gzip blob, verified, says at its end of how long it is unpacked."""
         end = b""
         for chunk in self._verbatim(layer):
-            end = (end + chunk[-framesize.END_BYTES :])[-framesize.END_BYTES :]
+            end = (end + chunk[-frameheader.END_BYTES :])[-frameheader.END_BYTES :]
         return int.from_bytes(end, "little")
 
     @property

@@ -12,7 +12,7 @@ from functools import partial
 
 from rke2pack.digest import Digest
 from rke2pack.errors import IntegrityError, NotFoundError
-from rke2pack.oci import coding
+from rke2pack.oci import coding, frameheader
 from rke2pack.oci.model import Descriptor, Manifest
 from rke2pack.oci.pack import content
 from rke2pack.oci.program.layertree import Listing, Tree
@@ -24,7 +24,6 @@ MAX_LAYER_BYTES = 64 * 1024**3
 # Names in memory over all listings; what is beyond is read again when it is needed again.
 MAX_KEPT = 300_000
 _HINT = "find out who made this layer; what is in the store is checked by 'rke2pack cache verify'"
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _Key = tuple[Digest, bool]
 
 
@@ -92,12 +91,12 @@ def unpacked(chunks: Iterable[bytes], *, what: str) -> Iterator[bytes]:
     """
     rest = iter(chunks)
     start = b""
-    while len(start) < len(_ZSTD) and (chunk := next(rest, b"")):
+    while len(start) < len(frameheader.ZSTD) and (chunk := next(rest, b"")):
         start += chunk
     whole: Iterator[bytes] = itertools.chain([start], rest)
-    if start.startswith(_GZIP):
+    if start.startswith(frameheader.GZIP):
         whole = coding.gunzipped(whole, what=what, hint=_HINT)
-    elif start.startswith(_ZSTD):
+    elif start.startswith(frameheader.ZSTD):
         whole = coding.unzstd(whole, what=what, hint=_HINT)
     size = 0
     for piece in whole:

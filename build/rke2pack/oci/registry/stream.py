@@ -111,7 +111,7 @@ class Stream:
         self._hash = hashlib.sha256()
         self._marks = [(0, self._hash.copy())]
         self._position = 0
-        self._rest = b""
+        self._chunk, self._taken = b"", 0
         self._chunks: Iterator[bytes] | None = None
 
     def close(self) -> None:
@@ -132,7 +132,8 @@ class Stream:
         self.close()
         place, state = next(mark for mark in reversed(self._marks) if mark[0] <= position)
         self._marks = [mark for mark in self._marks if mark[0] <= place]
-        self._position, self._hash, self._rest = place, state.copy(), b""
+        self._position, self._hash = place, state.copy()
+        self._chunk, self._taken = b"", 0
         self._chunks = self._origin.read(place)
         while self._position < position:
             self.read(position - self._position)
@@ -150,13 +151,15 @@ class Stream:
             raise
 
     def _read(self, limit: int) -> bytes:
-        chunk = self._rest or next(self._chunks or iter(()), b"")
-        if not chunk:
+        if self._taken == len(self._chunk):
+            self._chunk, self._taken = next(self._chunks or iter(()), b""), 0
+        data = self._chunk[self._taken : self._taken + limit]
+        if not data:
             msg = f"{self._what}: ends at byte {self._position} of {self.blob.size}"
             raise IntegrityError(msg)
-        chunk, self._rest = chunk[:limit], chunk[limit:]
-        self._hash.update(chunk)
-        self._position += len(chunk)
+        self._taken += len(data)
+        self._hash.update(data)
+        self._position += len(data)
         if self._position - self._marks[-1][0] >= _MARK:
             self._marks.append((self._position, self._hash.copy()))
         if self._position == self.blob.size and self._hash.hexdigest() != self.blob.digest.hex:
@@ -164,7 +167,7 @@ class Stream:
             raise IntegrityError(
                 msg, hint="fetch it again; if it stays, the source was changed or damaged"
             )
-        return chunk
+        return data
 
 
 class Part:

@@ -51,8 +51,7 @@ class Partial:
         """Forget all bytes."""
         with files.reported("write", self._path):
             self._handle.seek(0)
-            if os.fstat(self._handle.fileno()).st_size:  # as in `outfile.opened`
-                self._handle.truncate()
+            files.empty(self._handle.fileno())
         self._hash = hashlib.sha256()
         self.offset = 0
 

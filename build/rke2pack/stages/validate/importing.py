@@ -25,8 +25,6 @@ def run(asked: Asked) -> Report:
     """Try the asked archives; raises ToolError where no runtime, or not an asked one, answers."""
     wish, settings = asked.importing, asked.workspace.settings
     report = Report(level=NAME, threshold=asked.threshold, checks=CHECKS)
-    lock = locks.read(settings.tree / locks.NAME)
-    lock = lock and lock.in_registry(settings.registry)
     files = _files(wish.given or (_built(settings.tree / OUTPUT),))
     with ExitStack() as stack:
         runtimes = _connect(wish, report, stack)
@@ -36,7 +34,7 @@ def run(asked: Asked) -> Report:
         level = Import(
             runtimes=runtimes,
             registry=wish.registry,
-            lock=lock,
+            lock=locks.of(settings),
             report=report,
             tell=asked.tell,
             is_dry_run=settings.is_dry_run,
