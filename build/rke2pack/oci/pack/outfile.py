@@ -55,7 +55,7 @@ class Outfile:
         self.size = 0
 
     def write(self, *buffers: Buffer | memoryview) -> None:
-        """Append bytes; raises ToolError when the disk is full."""
+        """Append at most 1,024 buffers (IOV_MAX); raises ToolError when the disk is full."""
         size = sum(map(len, buffers))
         with files.reported("write", self._temporary):
             done = os.writev(self._descriptor, buffers)
